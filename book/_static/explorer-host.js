@@ -1,0 +1,56 @@
+// Mounts the explorers of a published page. Each is a place with its state as JSON and a still picture:
+//   <div class="course-explorer" data-module="kernel"><script type="application/json">…</script><img …></div>
+// The module in explorers/ is the one that notebooks use; this file stands in for the notebook's side of the model.
+
+/** What anywidget gives to `render`, without a kernel behind it. */
+class PageModel {
+  constructor(state) {
+    this.state = state;
+    this.listeners = new Map();
+  }
+
+  get(name) {
+    return this.state[name];
+  }
+
+  set(name, value) {
+    if (JSON.stringify(this.state[name]) === JSON.stringify(value)) return;
+    this.state[name] = value;
+    for (const listener of [...(this.listeners.get(`change:${name}`) ?? [])]) listener();
+  }
+
+  on(event, listener) {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
+  }
+
+  off(event, listener) {
+    const kept = (this.listeners.get(event) ?? []).filter((other) => listener && other !== listener);
+    this.listeners.set(event, kept);
+  }
+
+  save_changes() {} // nobody to tell
+
+  send() {}
+}
+
+async function mount(place) {
+  const el = document.createElement("div");
+  try {
+    const { module } = place.dataset;
+    if (!/^[a-z]+$/.test(module ?? "")) throw new Error(`no explorer is called “${module}”`);
+    const state = JSON.parse(place.querySelector('script[type="application/json"]').textContent);
+    const { default: explorer } = await import(new URL(`explorers/${module}.js`, import.meta.url));
+    place.append(el);
+    await explorer.render({ model: new PageModel(state), el });
+    place.classList.add("is-mounted");
+  } catch (error) {
+    el.remove();
+    const sentence = document.createElement("p");
+    sentence.className = "course-explorer-fault";
+    sentence.setAttribute("role", "status");
+    sentence.textContent = `The explorer could not start here (${error.message}). The picture below shows it at rest.`;
+    place.prepend(sentence);
+  }
+}
+
+for (const place of document.querySelectorAll(".course-explorer")) mount(place);

@@ -1,0 +1,462 @@
+"""Image sets as tensors: two real subsets that ship with the package, and the full sets of five names.
+
+    train = load("fashion_mnist_mini")                 # 10,000 images, no network
+    test = load("cifar10", "test", root="/data")       # the official 10,000
+
+A full set is looked for in `root`, in the folder named by $CNNCOURSE_DATA, and in the cache ($XDG_CACHE_HOME/cnncourse,
+else ~/.cache/cnncourse); the first of them that holds the whole set is read. When none does, torchvision's code
+downloads what is missing, into `root`, or into the cache when no root is given; $CNNCOURSE_DATA is only ever read.
+Folders have torchvision's layout, so one root serves both:
+
+    ROOT/FashionMNIST/raw/train-images-idx3-ubyte.gz …       ROOT/MNIST/raw/ the same four names
+    ROOT/cifar-10-batches-py/data_batch_1 …                  ROOT/cifar-100-python/train …
+
+Every file is checked by MD5 (torchvision's constants) when it arrives and each time it is read.
+"""
+
+import contextlib
+import difflib
+import gzip
+import hashlib
+import http.client
+import io
+import json
+import os
+import pickle
+import re
+import socket
+import tarfile
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+EMBEDDED = Path(__file__).with_name("embedded")
+
+# name → torchvision's class. torchvision itself is imported only when a full set is read: it costs a second.
+OFFICIAL = {
+    "fashion_mnist": "FashionMNIST",
+    "mnist": "MNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+    "cifar100_coarse": "CIFAR100",
+}
+SOURCES = {
+    "FashionMNIST": "Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017), https://github.com/zalandoresearch/fashion-mnist, "
+    "copyright 2017 Zalando SE, MIT license.",
+    "MNIST": "MNIST (LeCun, Cortes and Burges, 1998), http://yann.lecun.com/exdb/mnist/, "
+    "reported to be licensed under CC BY-SA 3.0.",
+    "CIFAR10": "CIFAR-10 (Krizhevsky, 2009), https://www.cs.toronto.edu/~kriz/cifar.html, "
+    "no license stated: not for redistribution.",
+    "CIFAR100": "CIFAR-100 (Krizhevsky, 2009), https://www.cs.toronto.edu/~kriz/cifar.html, "
+    "no license stated: not for redistribution.",
+}
+
+# A connection that sends nothing for this many seconds has failed; without it a silent server would hang for ever.
+PATIENCE = 60
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """One split of an image set, whole, as tensors.
+
+    images uint8 (N, C, H, W)   labels int64 (N,), each in 0 … len(classes) − 1
+    mean, std: one float per channel, over all pixels of the *training* split in [0, 1] (population deviation),
+    also when this is the test split. source: a sentence with origin and license.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    name: str = "image set"
+    split: str = "train"
+
+    def __post_init__(self):
+        images, labels = self.images, self.labels
+        if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
+            raise ValueError(f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W)")
+        if (
+            not isinstance(labels, torch.Tensor)
+            or labels.dtype != torch.int64
+            or labels.shape != images.shape[:1]
+        ):
+            raise ValueError(f"labels is {_describe(labels)}, expected an int64 tensor ({len(images)},)")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+            raise ValueError(
+                f"labels runs from {labels.min()} to {labels.max()}, expected 0 to {len(self.classes) - 1}: "
+                f"classes has {len(self.classes)} names"
+            )
+        for field in ("mean", "std"):
+            if len(getattr(self, field)) != images.shape[1]:
+                raise ValueError(
+                    f"{field} has {len(getattr(self, field))} values, expected {images.shape[1]}, one per channel"
+                )
+
+    def __len__(self):
+        return len(self.images)
+
+    def __repr__(self):
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        each = f"{counts[0]:,} each" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,} each"
+        some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
+        numbers = [", ".join(f"{value:.4f}" for value in values) for values in (self.mean, self.std)]
+        return (
+            f"ImageSet {self.name}, {self.split}: {len(self):,} images of {'×'.join(map(str, self.images.shape[1:]))}\n"
+            f"  {len(self.classes)} classes, {each}: {some}\n"
+            f"  training mean {numbers[0]}; std {numbers[1]}\n"
+            f"  {self.source}"
+        )
+
+
+def names():
+    """The names that `load` knows, the two embedded subsets first."""
+    return ("fashion_mnist_mini", "mnist_mini", *OFFICIAL)
+
+
+def load(name, split="train", root=None):
+    """The split "train" or "test" of an image set, as an `ImageSet`.
+
+    fashion_mnist_mini   10,000 + 2,000   1×28×28   10 classes    inside the package
+    mnist_mini            5,000 + 1,000   1×28×28   10 classes    inside the package
+    fashion_mnist, mnist 60,000 + 10,000  1×28×28   10 classes
+    cifar10              50,000 + 10,000  3×32×32   10 classes
+    cifar100             50,000 + 10,000  3×32×32   100 classes; cifar100_coarse has the same images in 20 classes
+
+    root: the folder of the full sets, in torchvision's layout (see the module's docstring for the search order);
+    the embedded subsets do not use it. A file that is truncated or altered, a set that is nowhere and
+    cannot be downloaded: RuntimeError. A name or split that does not exist: ValueError.
+    """
+    _one_of("name", name, names())
+    _one_of("split", split, ("train", "test"))
+    if root is not None and not isinstance(root, str | os.PathLike):
+        raise TypeError(f"root is {root!r}, expected None or the path of a folder")
+    return _official(name, split, root) if name in OFFICIAL else _embedded(name, split)
+
+
+def mean_and_std(images):
+    """Mean and standard deviation of each channel over all its pixels, in [0, 1]: two tuples of C floats.
+
+    images uint8 (N, C, H, W)   μ = Σ_v n_v·v / Σ_v n_v,   σ² = Σ_v n_v·(v − μ)² / Σ_v n_v,   v = 0/255 … 255/255
+
+    n_v counts the pixels of value v, so the sums are exact to double precision however many images there are.
+    This is the deviation of pixels; the mean of each image's own deviation is smaller.
+    """
+    if (
+        not isinstance(images, torch.Tensor)
+        or images.dtype != torch.uint8
+        or images.ndim != 4
+        or not images.numel()
+    ):
+        raise ValueError(
+            f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W) that is not empty"
+        )
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * values).sum()
+        means.append(mean.item())
+        deviations.append((share * (values - mean) ** 2).sum().sqrt().item())
+    return tuple(means), tuple(deviations)
+
+
+# ── The embedded subsets: SET/train.npz, SET/test.npz, and a manifest with their SHA-256 ─────────────────────────────
+
+
+def _embedded(name, split):
+    path = EMBEDDED / name / f"{split}.npz"
+    try:
+        manifest = json.loads(path.with_name("manifest.json").read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            f"{name} is not whole in this installation ({error}): install the package again"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != manifest["sha256"][path.name]:
+        raise RuntimeError(
+            f"{path} is truncated or altered ({len(content):,} bytes, its SHA-256 is not the recorded one): "
+            "install the package again"
+        )
+    with np.load(io.BytesIO(content)) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    return ImageSet(
+        images=torch.from_numpy(images).unsqueeze(1),
+        labels=torch.from_numpy(labels.astype(np.int64)),
+        classes=tuple(manifest["classes"]),
+        mean=tuple(manifest["mean"]),
+        std=tuple(manifest["std"]),
+        source=manifest["source"],
+        name=name,
+        split=split,
+    )
+
+
+# ── The full sets: find the folder, read the files, or download them first ───────────────────────────────────────────
+
+
+def _official(name, split, root):
+    from torchvision import datasets
+
+    dataset = getattr(datasets, OFFICIAL[name])
+    files = _IdxFiles(dataset) if issubclass(dataset, datasets.MNIST) else _Pickles(dataset, "coarse" in name)
+
+    # The first folder that holds the whole set is read; otherwise what is missing is downloaded.
+    places = _places(root)
+    place = next((place for place in places if not files.missing(place)), None)
+    if place is None:
+        place = places[0] if root is not None else places[-1]
+        lacking = ", ".join(files.missing(place))
+        try:
+            files.download(place)
+        except RuntimeError as error:
+            folders = " or ".join(map(str, places))
+            raise RuntimeError(
+                f"{name} is not whole in {folders} ({place} lacks {lacking}), and {error}"
+            ) from error
+
+    images, labels, classes = files.read(place, split)
+    return ImageSet(
+        images=torch.from_numpy(images),
+        labels=torch.from_numpy(labels),
+        classes=classes,
+        **_training_statistics(files, place, images if split == "train" else None),
+        source=SOURCES[OFFICIAL[name]],
+        name=name,
+        split=split,
+    )
+
+
+_STATISTICS = {}  # MD5s of the training files → mean and std, so that the test split need not read them again
+
+
+def _training_statistics(files, place, images):
+    key = files.training_checksums()
+    if key not in _STATISTICS:
+        images = files.read(place, "train")[0] if images is None else images
+        _STATISTICS[key] = mean_and_std(torch.from_numpy(images))
+    return dict(zip(("mean", "std"), _STATISTICS[key], strict=True))
+
+
+def _places(root):
+    """The folders to look in: root, $CNNCOURSE_DATA, the cache; those that are given."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"
+    given = [root, os.environ.get("CNNCOURSE_DATA") or None]
+    return [Path(folder).expanduser() for folder in given if folder is not None] + [cache / "cnncourse"]
+
+
+class _IdxFiles:
+    """MNIST and Fashion-MNIST: four .gz files in ROOT/<name of torchvision's class>/raw."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.md5 = dict(dataset.resources)
+
+    def missing(self, place):
+        return [name for name in self.md5 if not self._path(place, name).exists()]
+
+    def download(self, place):
+        for name in self.missing(place):
+            _download(
+                [mirror + name for mirror in self.dataset.mirrors], self.md5[name], self._path(place, name)
+            )
+
+    def read(self, place, split):
+        stem = "train" if split == "train" else "t10k"
+        images, labels = (
+            read_idx(self._path(place, name), self.md5[name])
+            for name in (f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz")
+        )
+        return images[:, None], labels.astype(np.int64), class_names(self.dataset)
+
+    def training_checksums(self):
+        return tuple(md5 for name, md5 in self.md5.items() if name.startswith("train"))
+
+    def _path(self, place, name):
+        """The .gz, or the unpacked file where only that was kept."""
+        path = place / self.dataset.__name__ / "raw" / name
+        return path.with_suffix("") if path.with_suffix("").exists() and not path.exists() else path
+
+
+class _Pickles:
+    """CIFAR-10 and CIFAR-100: pickled batches in ROOT/<base folder>, or still in the official ROOT/….tar.gz."""
+
+    def __init__(self, dataset, coarse=False):
+        self.dataset = dataset
+        self.label_keys = ("coarse_labels",) if coarse else ("labels", "fine_labels")
+        self.class_key = "coarse_label_names" if coarse else dataset.meta["key"]
+        self.md5 = dict(
+            [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+        )
+
+    def missing(self, place):
+        unpacked = [name for name in self.md5 if not (place / self.dataset.base_folder / name).exists()]
+        return [] if self._archive(place).exists() else unpacked
+
+    def download(self, place):
+        """The archive, unpacked by torchvision's layout and then removed."""
+        archive = self._archive(place)
+        _download([self.dataset.url], self.dataset.tgz_md5, archive)
+        for name, content in self._contents(place, self.md5).items():
+            with _appearing(place / self.dataset.base_folder / name) as path:
+                path.write_bytes(content)
+        archive.unlink(missing_ok=True)  # another process may have been as far
+
+    def read(self, place, split):
+        batches = [
+            name for name, _ in (self.dataset.train_list if split == "train" else self.dataset.test_list)
+        ]
+        meta = self.dataset.meta["filename"]
+        # The MD5s are those of the official files, so unpickling runs nothing but what the authors published.
+        entries = {
+            name: pickle.loads(content, encoding="latin1")
+            for name, content in self._contents(place, [*batches, meta]).items()
+        }
+        images = np.concatenate([entries[name]["data"] for name in batches]).reshape(-1, 3, 32, 32)
+        labels = [entries[name][key] for name in batches for key in self.label_keys if key in entries[name]]
+        return images, np.concatenate(labels).astype(np.int64), tuple(entries[meta][self.class_key])
+
+    def training_checksums(self):
+        return tuple(md5 for _, md5 in self.dataset.train_list)
+
+    def _archive(self, place):
+        return place / self.dataset.filename
+
+    def _contents(self, place, names):
+        """name → bytes, each checked; from the unpacked files where all are there, else out of the archive."""
+        folder = place / self.dataset.base_folder
+        if all((folder / name).exists() for name in names):
+            return {
+                name: _verified((folder / name).read_bytes(), self.md5[name], folder / name) for name in names
+            }
+        archive = self._archive(place)
+        packed = _verified(archive.read_bytes(), self.dataset.tgz_md5, archive)
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            return {name: tar.extractfile(f"{self.dataset.base_folder}/{name}").read() for name in names}
+
+
+# MD5 of an official .gz → MD5 of what is inside: for copies that were unpacked, or packed again (as Debian does).
+_CONTENT_MD5 = {
+    "8d4fb7e6c68d591d4c3dfef9ec88bf0d": "f4a8712d7a061bf5bd6d2ca38dc4d50a",  # Fashion-MNIST
+    "25c81989df183df01b3e8a0aad5dffbe": "9018921c3c673c538a1fc5bad174d6f9",
+    "bef4ecab320f06d8554ea6380940ec79": "8181f5470baa50b63fa0f6fddb340f0a",
+    "bb300cfdad3c16e7a12a480ee83cd310": "15d484375f8d13e6eb1aabb0c3f46965",
+    "f68b3c2dcbeaaa9fbdd348bbdeb94873": "6bbc9ace898e44ae57da46a324031adb",  # MNIST
+    "d53e105ee54ea40749a09fcbcd1e9432": "a25bea736e30d166cdddb491f175f624",
+    "9fb629c4189551a2d022fa330f9573f3": "2646ac647ad5339dbf082846283269ea",
+    "ec29112dd5afa0611ce80d1b7f02629c": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+def class_names(dataset):
+    """The classes of torchvision's MNIST or FashionMNIST; of its "0 - zero" … only the numeral, which fits an axis."""
+    return tuple(re.sub(r"^(\d) - \w+$", r"\1", name) for name in dataset.classes)
+
+
+def read_idx(path, md5):
+    """The uint8 array in one idx file, unpacked or .gz, after its content is checked. md5: of the official .gz.
+
+    idx (LeCun, Cortes and Burges): 0, 0, 8 for uint8, the number of dimensions, each dimension as a big-endian
+    32-bit integer, then the values, last dimension fastest. A damaged file: RuntimeError that names it.
+    """
+    path = Path(path)
+    packed = content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error):
+            content = b""
+    if _md5(packed) != md5 and _md5(content) != _CONTENT_MD5.get(md5):
+        raise _damaged(path, packed, md5 if path.suffix == ".gz" else _CONTENT_MD5.get(md5, md5))
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(tuple(shape)).copy()
+
+
+def _md5(content):
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _verified(content, md5, where):
+    if _md5(content) != md5:
+        raise _damaged(where, content, md5)
+    return content
+
+
+def _damaged(where, content, md5):
+    return RuntimeError(
+        f"{where} is truncated or altered ({len(content):,} bytes, MD5 {_md5(content)}, expected {md5}): "
+        "delete it, then load again to download a fresh copy"
+    )
+
+
+def _download(urls, md5, path):
+    """One official file, by torchvision's code, from the first url that gives it. It appears at `path` only when
+    its MD5 is right: until then it lies in a temporary folder beside it, which goes whatever happens."""
+    from torchvision.datasets.utils import download_url
+
+    reasons = []
+    with _appearing(path) as arriving, _timeout(PATIENCE):
+        for url in urls:
+            try:
+                return download_url(url, arriving.parent, arriving.name, md5)
+            except (OSError, RuntimeError, http.client.HTTPException) as error:
+                arrived = (
+                    f"arrived truncated or altered, {arriving.stat().st_size:,} bytes: "
+                    if arriving.exists()
+                    else ""
+                )
+                reasons.append(f"{url}: {arrived}{str(error).rstrip('.') or type(error).__name__}")
+                arriving.unlink(missing_ok=True)
+        raise RuntimeError(
+            f"{path.name} could not be downloaded ({'; '.join(reasons)}): check the network and load again, "
+            f"or put the official file at {path} yourself, or use a name that needs no download, "
+            "fashion_mnist_mini or mnist_mini"
+        )
+
+
+@contextlib.contextmanager
+def _appearing(path):
+    """A path to write to, in a temporary folder beside `path`; moved to `path` in one step when all went well."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".arriving-", dir=path.parent)
+    except OSError as error:
+        raise RuntimeError(
+            f"{path} cannot be written ({error}): give a root that can be, or free it"
+        ) from error
+    with folder as temporary:
+        yield Path(temporary, path.name)
+        os.replace(Path(temporary, path.name), path)
+
+
+@contextlib.contextmanager
+def _timeout(seconds):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _one_of(argument, value, known):
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} is {value!r}, expected one of {', '.join(known)}")
+    if value not in known:
+        nearest = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0)[0]
+        raise ValueError(
+            f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
+        )
+
+
+def _describe(value):
+    if isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor {tuple(value.shape)}"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,276 @@
+"""ShapeExplorer: how big the output is, which pixels each window reads, and what that costs."""
+
+import io
+import operator
+
+import numpy as np
+import traitlets
+from PIL import Image
+
+from cnncourse import scratch
+from cnncourse.figures import PALETTE
+
+from .explorer import Explorer
+
+RANGES = {
+    "input": (1, 16),
+    "kernel": (1, 7),
+    "stride": (1, 4),
+    "padding": (0, 6),
+    "dilation": (1, 4),
+    "in_channels": (1, 4096),
+    "out_channels": (1, 4096),
+}
+GEOMETRY = ("input", "kernel", "stride", "padding", "dilation")
+VIEWS = ("forward", "transposed")
+WHITE, GRAY, BLUE, ORANGE = ((255, 255, 255), (231, 234, 237), (159, 203, 230), (239, 196, 98))
+LARGEST_GRID = 32  # cells a side that are still seen one by one, on a phone too
+
+
+class Whole(traitlets.TraitType):
+    """A whole number from 0, or from the lower to the upper limit that `RANGES` has for its name."""
+
+    def validate(self, owner, value):
+        low, high = RANGES.get(self.name, (0, None))
+        expected = f"from {low} to {high}" if high else f"from {low}"
+        try:
+            number = None if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            number = None
+        if number is None or number < low or (high and number > high):
+            raise traitlets.TraitError(f"{self.name} must be a whole number {expected}, got {value!r}")
+        return number
+
+
+def grid_sides(view, input, kernel, stride, padding, dilation):
+    """(windows, pixels, grid): positions of the window along an axis, pixels it slides over, the same with the border.
+
+    Forward, the windows are the output and the pixels are the input, with padding around it. Transposed, the windows
+    are the input and the pixels are the output, cropped by the padding. Raises ValueError where that cannot be.
+    """
+    span = dilation * (kernel - 1) + 1
+    if view == "forward":
+        grid = input + 2 * padding
+        if span > grid:
+            raise ValueError(
+                f"the kernel spans {dilation}·({kernel} − 1) + 1 = {span} pixels, "
+                f"and the padded input has {input} + 2·{padding} = {grid}"
+            )
+        return scratch.conv_output_size(input, kernel, stride, padding, dilation), input, grid
+    grid = (input - 1) * stride + span
+    if grid > LARGEST_GRID:
+        raise ValueError(
+            f"the transposed output is ({input} − 1)·{stride} + {dilation}·({kernel} − 1) + 1 = {grid} pixels wide "
+            f"before it is cropped, and at most {LARGEST_GRID} are shown"
+        )
+    if grid <= 2 * padding:
+        raise ValueError(f"the padding crops 2·{padding} of the {grid} pixels, and nothing is left")
+    return input, grid - 2 * padding, grid
+
+
+class ShapeExplorer(Explorer):
+    """The size of a convolution's output, pixel by pixel, and its cost: H′ = ⌊(H + 2p − d(k − 1) − 1) / s⌋ + 1.
+
+    ShapeExplorer(input=8, kernel=3, stride=2, padding=1)
+
+    input         1 … 16, the side H of a square input in pixels
+    kernel        1 … 7, the side k
+    stride        1 … 4        padding  0 … 6, zeros on every side        dilation  1 … 4
+    view          "forward", or "transposed": H′ = (H − 1)s − 2p + d(k − 1) + 1, as `ConvTranspose2d`
+    step          the window shown, from 0, row by row; the output is filled in up to it; the middle one at first
+    show_counts   writes into every pixel how often it is read (transposed: how many products it sums)
+    in_channels   1 … 4096, C of the cost        out_channels  1 … 4096, O of the cost
+    output        the side H′ of the output; follows the others, and cannot be set
+
+    Every one is a trait: it can be set, observed and linked while the widget is shown. A value that does not fit, by
+    itself or beside the others, raises `TraitError`; settings that only fit together are set together, within
+    `with explorer.hold_trait_notifications():`. The sliders stop at the last value that fits and say why.
+    """
+
+    module = "shape"
+
+    input = Whole(7).tag(sync=True, explorer=True)
+    kernel = Whole(3).tag(sync=True, explorer=True)
+    stride = Whole(2).tag(sync=True, explorer=True)
+    padding = Whole(1).tag(sync=True, explorer=True)
+    dilation = Whole(1).tag(sync=True, explorer=True)
+    view = traitlets.Unicode("forward").tag(sync=True, explorer=True)
+    step = Whole().tag(sync=True, explorer=True)
+    show_counts = traitlets.Bool(False).tag(sync=True, explorer=True)
+    in_channels = Whole(3).tag(sync=True, explorer=True)
+    out_channels = Whole(16).tag(sync=True, explorer=True)
+    output = traitlets.Int(read_only=True)
+
+    def __init__(self, **values):
+        unknown = sorted(set(values) - set(self.trait_names(sync=True)) - {"layout"})
+        if unknown:
+            known = ", ".join(sorted(self.trait_names(explorer=True)))
+            raise TypeError(f"ShapeExplorer does not know {', '.join(unknown)}; it knows {known}")
+        super().__init__(**values)
+
+    # --- defaults, checks, and what follows
+
+    @traitlets.default("step")
+    def _middle_step(self):
+        windows = self._sides()[0]
+        return (windows - 1) // 2 * (windows + 1)
+
+    @traitlets.default("output")
+    def _output_side(self):
+        windows, pixels, _ = self._sides()
+        return windows if self.view == "forward" else pixels
+
+    @traitlets.validate("view", *GEOMETRY)
+    def _check_geometry(self, proposal):
+        name, value = proposal["trait"].name, proposal["value"]
+        settings = {other: getattr(self, other) for other in ("view", *GEOMETRY)} | {name: value}
+        if settings["view"] not in VIEWS:
+            raise traitlets.TraitError(f"view must be one of {', '.join(VIEWS)}, got {value!r}")
+        try:
+            grid_sides(**settings)
+        except ValueError as error:
+            others = ", ".join(f"{other}={settings[other]!r}" for other in settings if other != name)
+            raise traitlets.TraitError(f"{name}={value!r} does not fit {others}: {error}") from None
+        return value
+
+    @traitlets.validate("step")
+    def _check_step(self, proposal):
+        try:
+            last = self._sides()[0] ** 2 - 1
+        except ValueError:  # set together with settings that do not fit, which their own check will say
+            return proposal["value"]
+        if proposal["value"] > last:
+            raise traitlets.TraitError(
+                f"step must be a whole number from 0 to {last}, the last window, got {proposal['value']}"
+            )
+        return proposal["value"]
+
+    @traitlets.observe("view", *GEOMETRY)
+    def _output_follows(self, change):
+        self.set_trait("output", self._output_side())
+        self.step = min(self.step, self._sides()[0] ** 2 - 1)
+
+    # --- results
+
+    def _sides(self):
+        return grid_sides(self.view, *(getattr(self, name) for name in GEOMETRY))
+
+    def counts(self):
+        """How often each pixel of the input is read → int (H, H); transposed, products in each output → (H′, H′)."""
+        return np.outer(self._counts(), self._counts())
+
+    def _counts(self):
+        """The same along one axis."""
+        windows, pixels, _ = self._sides()
+        counts = np.zeros(pixels, dtype=int)
+        for window in range(windows):
+            taps = self._taps(window)
+            counts[taps[(taps >= 0) & (taps < pixels)]] += 1
+        return counts
+
+    def _taps(self, window):
+        """Where the window lies along one axis: i·s + u·d − p for u = 0 … k − 1."""
+        return window * self.stride + np.arange(self.kernel) * self.dilation - self.padding
+
+    def weights(self):
+        """O · C · k², without bias."""
+        return self.out_channels * self.in_channels * self.kernel**2
+
+    def multiply_adds(self):
+        """For one image, as they are usually counted, with the zeros of the padding: O · C · k² a window."""
+        return self.weights() * self._sides()[0] ** 2
+
+    # --- where no script runs
+
+    def description(self):
+        """The still picture in words."""
+        forward = self.view == "forward"
+        border = f" with {self.padding} of padding around it" if self.padding else ""
+        cropped = f", with {self.padding} cropped on every side" if self.padding else ""
+        never = [str(index) for index in np.flatnonzero(self._counts() == 0)]
+        verb = "read" if forward else "written to"
+        lines = "row and column" if len(never) == 1 else "rows and columns"
+        covered = f"Never {verb}: {lines} {', '.join(never)}." if never else f"Every pixel is {verb}."
+        return (
+            f"{'A' if forward else 'A transposed'} convolution as two grids. "
+            f"Input: {self.input} × {self.input} pixels{border if forward else ''}. "
+            f"Kernel {self.kernel} × {self.kernel}, stride {self.stride}, dilation {self.dilation}. "
+            f"Output: {self.output} × {self.output}{'' if forward else cropped}. {covered} "
+            f"From {self.in_channels} to {self.out_channels} channels: {self.weights():,} weights, "
+            f"{self.multiply_adds():,} multiply-adds."
+        )
+
+    def still(self):
+        """Input and output side by side to one scale, one window and its pixels marked → PNG."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(7.2, 3.7), dpi=110, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, 2)
+        forward = self.view == "forward"
+        windows, pixels, grid = self._sides()
+        window, border = divmod(self.step, windows), self.padding
+        lies_on = [self._taps(index) + border for index in range(windows)]
+
+        # Gray is what is given, blue what is computed up to the step, orange the pixels of the window.
+        coarse = np.full((windows, windows, 3), WHITE if forward else GRAY, dtype=np.uint8)
+        if forward:
+            coarse.reshape(-1, 3)[: self.step + 1] = BLUE
+        fine = np.full((grid, grid, 3), WHITE, dtype=np.uint8)
+        inside = slice(border, border + pixels)
+        if forward:
+            fine[inside, inside] = GRAY
+        else:
+            for row, column in (divmod(step, windows) for step in range(self.step + 1)):
+                fine[np.ix_(lies_on[row], lies_on[column])] = BLUE
+            for lines in (slice(0, border), slice(border + pixels, grid)):
+                fine[lines] = fine[:, lines] = WHITE
+        fine[np.ix_(lies_on[window[0]], lies_on[window[1]])] = ORANGE
+
+        around = f" + {border} around" if border else ""
+        cropped = f", {border} cropped around" if border else ""
+        input_title = f"Input {self.input} × {self.input}{around if forward else ''}"
+        output_title = f"Output {self.output} × {self.output}{'' if forward else cropped}"
+        unread = np.flatnonzero(self._counts() == 0)
+        span = self.dilation * (self.kernel - 1) + 1
+        corner = [lies_on[index][0] - border for index in window]
+        draw_grid(axes[0 if forward else 1], fine, border, grid, unread, (*corner, span))
+        draw_grid(axes[1 if forward else 0], coarse, 0, grid, [], (*window, 1))
+        for ax, title in zip(axes, (input_title, output_title), strict=True):
+            ax.set_title(title, fontsize=9, color=PALETTE["ink"], pad=8)
+        raw = io.BytesIO()
+        figure.savefig(raw, format="png")
+        raw.seek(0)
+        small = io.BytesIO()
+        picture = Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        picture.save(small, format="png", optimize=True)
+        return small.getvalue()
+
+
+def draw_grid(ax, colors, border, room, unread, frame):
+    """Cells (n, n, 3) with dotted lines in the border, on axes with room for `room` cells a side.
+
+    unread   rows and columns to hatch        frame   (row, column, side) of the window, in pixels without border
+    """
+    from matplotlib.patches import Rectangle
+
+    side = len(colors)
+    start, end = -0.5 - border, side - 0.5 - border
+    ax.imshow(colors, extent=(start, end, end, start), interpolation="nearest")
+    for low, high, style in ((start, end, ":"), (start + border, end - border, "-")):
+        lines = dict(linestyles=style, colors="#b4bdc6", linewidth=0.8)
+        ax.hlines(np.arange(low, high + 1), low, high, **lines)
+        ax.vlines(np.arange(low, high + 1), low, high, **lines)
+    for index in unread:
+        long, look = side - 2 * border, dict(fill=False, ec=PALETTE["vermillion"], lw=0, hatch="////")
+        ax.add_patch(Rectangle((-0.5, index - 0.5), long, 1, **look))
+        ax.add_patch(Rectangle((index - 0.5, -0.5), 1, long, **look))
+    row, column, width = frame
+    ax.add_patch(
+        Rectangle((column - 0.5, row - 0.5), width, width, fill=False, ec=PALETTE["orange"], lw=2.2, zorder=3)
+    )
+    middle = (start + end) / 2
+    ax.set(xlim=(middle - room / 2 - 0.1, middle + room / 2 + 0.1))
+    ax.set(ylim=(middle + room / 2 + 0.1, middle - room / 2 - 0.1))
+    ax.axis("off")

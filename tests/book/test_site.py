@@ -1,0 +1,265 @@
+"""The built book, as a reader meets it: every page there, every link whole, nothing loaded from elsewhere."""
+
+import gzip
+import json
+import re
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build/html"
+FIGURES = (".png", ".jpg", ".jpeg", ".svg", ".gif")
+
+if not (SITE / "index.html").exists():
+    pytest.skip("the book has not been built: run `make book`", allow_module_level=True)
+
+
+def files_of(node):
+    """The pages that _toc.yml names, at any depth."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("root", "file") if key in node)
+        node = list(node.values())
+    if isinstance(node, list):
+        for entry in node:
+            yield from files_of(entry)
+
+
+PAGES = list(files_of(yaml.safe_load((ROOT / "_toc.yml").read_text())))
+soups = {}
+
+every_page = pytest.mark.parametrize("page", PAGES)
+
+
+def soup_of(path):
+    if path not in soups:
+        soups[path] = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    return soups[path]
+
+
+# --- the files --------------------------------------------------------------------------------------------------
+
+
+@every_page
+def test_page_is_there_and_names_itself(page):
+    soup = soup_of(SITE / f"{page}.html")
+    assert soup.find("h1") is not None
+    assert "Convolutional Networks" in soup.title.text
+    assert soup.html["lang"] == "en"
+
+
+@every_page
+def test_no_internal_link_is_broken(page):
+    source = SITE / f"{page}.html"
+    broken = []
+    for tag, attribute in (("a", "href"), ("img", "src"), ("script", "src"), ("link", "href")):
+        for element in soup_of(source).find_all(tag, attrs={attribute: True}):
+            parts = urllib.parse.urlsplit(element[attribute])
+            if parts.scheme or parts.netloc or element.get("rel") == ["canonical"]:
+                continue
+            target = (source.parent / urllib.parse.unquote(parts.path)).resolve() if parts.path else source
+            if target.is_dir():
+                target = target / "index.html"
+            if not target.is_file():
+                broken.append(element[attribute])
+            elif parts.fragment and target.suffix == ".html":
+                names = soup_of(target).find_all(attrs={"id": urllib.parse.unquote(parts.fragment)})
+                if not names:
+                    broken.append(element[attribute])
+    assert broken == []
+
+
+@every_page
+def test_no_traceback_and_no_leftover_markup(page):
+    article = BeautifulSoup(str(soup_of(SITE / f"{page}.html").find("article")), "html.parser")
+    for code in article.select("code, pre, dl.py"):  # docstrings and examples may name the markup
+        code.extract()
+    text = article.get_text()
+    assert "Traceback (most recent call last)" not in text
+    assert not re.search(r"\{(ref|numref|cite|glue|term|doc)[:}]", text)
+    assert "???" not in text
+
+
+@every_page
+def test_every_picture_has_alternative_text(page):
+    for image in soup_of(SITE / f"{page}.html").find("article").find_all("img"):
+        assert len(image.get("alt", "").strip()) >= 10, image.get("src", "")[:100]
+        assert not re.fullmatch(r"[\w/.-]+\.(png|jpg|svg)", image["alt"]), (
+            "a file name is no alternative text"
+        )
+
+
+@every_page
+def test_nothing_is_named_that_lies_elsewhere(page):
+    """Scripts, styles, pictures and fonts come from the site itself; links a reader may follow are free."""
+    for element in soup_of(SITE / f"{page}.html").find_all(["script", "link", "img", "iframe", "source"]):
+        for attribute in ("src", "href"):
+            assert not re.match(r"(https?:)?//", element.get(attribute, "")), element
+
+
+# --- the pages in a browser -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(serve):
+    """The site under a subpath, as on a project's pages: /course/…"""
+    return serve(SITE, prefix="course")
+
+
+class Visit:
+    """A page opened in the browser, with everything it asked for and complained about."""
+
+    def __init__(self, context, url):
+        self.requests, self.complaints, self.errors, self.responses = [], [], [], []
+        self.page = context.new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", lambda response: self.responses.append(response))
+        self.page.on("pageerror", lambda error: self.note("error", str(error)))
+        self.page.on("console", self.listen)
+        self.page.goto(url, wait_until="load")
+        self.page.wait_for_timeout(300)
+
+    def listen(self, message):
+        self.note(message.type, message.text)
+
+    def note(self, kind, text):
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+        if kind == "error":
+            self.errors.append(text)
+
+
+@pytest.fixture
+def visit(browser, address):
+    """visit(page, scheme=…, width=…) → Visit."""
+    contexts = []
+
+    def open_page(page, scheme="light", width=1280):
+        size = {"width": width, "height": 900}
+        context = browser.new_context(color_scheme=scheme, viewport=size, reduced_motion="reduce")
+        contexts.append(context)
+        return Visit(context, f"{address}{page}.html")
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@every_page
+def test_page_loads_from_its_own_origin_without_complaint(visit, address, page):
+    seen = visit(page)
+    origin = urllib.parse.urlsplit(address).netloc
+    elsewhere = [url for url in seen.requests if urllib.parse.urlsplit(url).netloc not in ("", origin)]
+    assert elsewhere == []
+    assert [response.url for response in seen.responses if response.status >= 400] == []
+    assert seen.complaints == []
+
+
+@every_page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_accessibility_finding(visit, page, scheme):
+    seen = visit(page, scheme=scheme)
+    seen.page.evaluate("document.querySelectorAll('details').forEach(box => { box.open = true })")
+    findings = Axe().run(seen.page).response["violations"]
+    serious = {
+        f"{finding['id']}: {finding['help']}": [node["html"][:200] for node in finding["nodes"][:3]]
+        for finding in findings
+        if finding["impact"] in ("serious", "critical")
+    }
+    assert serious == {}
+
+
+@every_page
+@pytest.mark.parametrize("width", [390, 820])
+def test_page_does_not_scroll_sideways(visit, page, width):
+    seen = visit(page, width=width)
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+@every_page
+def test_page_is_light(visit, page):
+    """Compressed, figures aside, at most 400 KB; the course's own scripts and styles at most 60 KB."""
+    total = own = 0
+    for response in visit(page).responses:
+        path = urllib.parse.urlsplit(response.url).path
+        if path.endswith(FIGURES) or response.url.startswith("data:"):
+            continue
+        body = response.body()
+        if path.endswith(".html"):  # pictures inside the page count as figures too
+            body = re.sub(rb"data:image/[^\"')]+", b"", body)
+        size = len(body) if path.endswith((".woff", ".woff2")) else len(gzip.compress(body, 6))
+        total += size
+        if re.search(r"explorer|course\.css", path):
+            own += size
+    assert total <= 400_000
+    assert own <= 60_000
+
+
+def test_search_finds_a_word(visit):
+    seen = visit("search")
+    seen.page.goto(seen.page.url + "?q=kernel")
+    seen.page.wait_for_selector("#search-results li a", timeout=10_000)
+    assert seen.page.locator("#search-results li a").count() >= 2
+    assert seen.errors == []  # Sphinx's search warns, harmlessly, about anchors with a dot in them
+
+
+def test_color_scheme_button_switches_and_is_remembered(visit):
+    seen = visit(PAGES[0])
+    themes = set()
+    for _ in range(3):
+        seen.page.locator(".article-header-buttons .theme-switch-button").click()
+        themes.add(seen.page.locator("html").get_attribute("data-theme"))
+    assert themes == {"light", "dark"}
+
+
+def test_the_palette_of_the_pages_is_the_palette_of_the_figures():
+    from cnncourse.figures import PALETTE
+
+    css = (ROOT / "book/_static/course.css").read_text()
+    assert dict(re.findall(r"--course-(\w+): (#[0-9a-f]{6});", css)).items() >= PALETTE.items()
+
+
+# --- the explorer in the page -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_kernel_explorer_answers_in_the_page(visit, width):
+    """Mounted with no kernel; choosing a kernel changes the numbers, and they are scratch's."""
+    import numpy as np
+
+    from cnncourse import scratch
+
+    seen = visit("book/intro", width=width)
+    explorer = seen.page.locator("[data-explorer=kernel]").first
+    explorer.wait_for()
+    before = json.loads(explorer.get_attribute("data-state"))
+    select = explorer.get_by_label("Kernel", exact=False).locator("visible=true").first
+    select.select_option("sharpen")
+    after = json.loads(explorer.get_attribute("data-state"))
+    assert after["kernel"] != before["kernel"]
+    np.testing.assert_allclose(after["kernel"], scratch.KERNELS["sharpen"])
+    assert after["value"] == pytest.approx(
+        float((np.array(after["window"]) * np.array(after["kernel"])).sum()), abs=1e-9
+    )
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_shape_explorer_answers_in_the_page(visit, width):
+    """Mounted with no kernel; a slider moved by keyboard changes the size by the formula."""
+    from cnncourse import scratch
+
+    seen = visit("notebooks/06_shapes", width=width)
+    explorer = seen.page.locator("[data-explorer=shape]").first
+    explorer.wait_for()
+    explorer.get_by_label("Stride s", exact=False).first.focus()
+    seen.page.keyboard.press("ArrowRight")
+    state = json.loads(explorer.get_attribute("data-state"))
+    settings = [state[name] for name in ("input", "kernel", "stride", "padding", "dilation")]
+    assert state["stride"] == 2
+    assert state["output"] == scratch.conv_output_size(*settings)
+    assert seen.complaints == []
