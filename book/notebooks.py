@@ -39,6 +39,7 @@ def run(path):
             notebook,
             timeout=120,
             kernel_name="python3",
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
             resources={"metadata": {"path": folder}},
             record_timing=False,  # it would go into the cells' metadata, by which the cache knows a notebook again
         ).execute()

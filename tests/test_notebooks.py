@@ -72,16 +72,15 @@ def test_every_exercise_has_an_executed_solution(path):
     assert 4 <= len(exercises) <= 6
     assert sorted(solutions) == sorted(exercises)
 
-    notebook = nbformat.read(path, as_version=4)
-    inside = None
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (start := re.search(r"\{solution-start\} (\S+)", cell.source)):
-            inside, ran = start[1], False
-        if inside and cell.cell_type == "code":
+    # One Markdown cell may end a solution and start the next.
+    inside, ran = None, False
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
             ran = True
-        if inside and cell.cell_type == "markdown" and "{solution-end}" in cell.source:
-            assert ran, f"the solution of {inside} holds no code"
-            inside = None
+        for start, label in re.findall(r"\{solution-(start|end)\}[ ]?(ex-\S+)?", cell.source):
+            if start == "end":
+                assert ran, f"the solution of {inside} holds no code"
+            inside, ran = label, False
 
 
 @every_chapter

@@ -4,6 +4,7 @@ The theme and the stock Jupyter Book extensions do the rest. Nothing here is dow
 own font, explorers come from `cnncourse.widgets`.
 """
 
+import logging as python_logging
 import re
 import shutil
 import sys
@@ -50,6 +51,7 @@ def cut_icon_font(target):
     missing = sorted(name for name, code in ICONS.items() if code not in font.getBestCmap())
     if missing:
         logger.warning("icons missing from the theme's font: %s", ", ".join(missing))
+    python_logging.getLogger("fontTools").setLevel("WARNING")  # it tells every table that it prunes
     options = subset.Options(flavor="woff", desubroutinize=True)
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=ICONS.values())
