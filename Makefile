@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lab tidy bench clean
+.PHONY: help setup book test lab tidy bench results clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ tidy: $(READY)  ## format code and notebooks, run the notebooks, keep only the o
 bench: $(READY)  ## speed side by side with torch, SciPy and plain loops, on two threads
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python benchmarks/convolution.py
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python benchmarks/pooling.py
+	$(BIN)/python benchmarks/training.py
+
+results: $(READY)  ## train a study again and write results/NAME.json: make results NAME=lenet_pooling ROOT=folder
+	$(BIN)/python -m cnncourse.experiments $(if $(ROOT),--data-root $(ROOT)) $(or $(NAME),--list)
 
 clean:  ## remove what was built; .venv stays
 	rm -rf _build dist build *.egg-info

@@ -1,7 +1,11 @@
-"""Image sets as tensors: two real subsets that ship with the package, and the full sets of five names.
+"""Image sets as tensors: two real subsets that ship with the package, the full sets, and folders of images.
 
     train = load("fashion_mnist_mini")                 # 10,000 images, no network
     test = load("cifar10", "test", root="/data")       # the official 10,000
+    mine = load("folder", root="flowers", size=64)     # flowers/train/rose/1.jpg …
+    train, validation = split_off(train, 1000)
+
+What an image set is: image_sets.py. `Batches`, of either kind: batches.py.
 
 A full set is looked for in `root`, in the folder named by $CNNCOURSE_DATA, and in the cache ($XDG_CACHE_HOME/cnncourse,
 else ~/.cache/cnncourse); the first of them that holds the whole set is read. When none does, torchvision's code
@@ -28,11 +32,15 @@ import socket
 import tarfile
 import tempfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from .batches import Batches
+from .image_sets import FolderSet, ImageSet, mean_and_std, read_folder, split_off
+
+__all__ = ["Batches", "FolderSet", "ImageSet", "load", "mean_and_std", "names", "split_off"]
 
 EMBEDDED = Path(__file__).with_name("embedded")
 
@@ -41,6 +49,7 @@ OFFICIAL = {
     "fashion_mnist": "FashionMNIST",
     "mnist": "MNIST",
     "cifar10": "CIFAR10",
+    "cifar10_part": "CIFAR10",
     "cifar100": "CIFAR100",
     "cifar100_coarse": "CIFAR100",
 }
@@ -59,111 +68,45 @@ SOURCES = {
 PATIENCE = 60
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class ImageSet:
-    """One split of an image set, whole, as tensors.
-
-    images uint8 (N, C, H, W)   labels int64 (N,), each in 0 … len(classes) − 1
-    mean, std: one float per channel, over all pixels of the *training* split in [0, 1] (population deviation),
-    also when this is the test split. source: a sentence with origin and license.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    source: str
-    name: str = "image set"
-    split: str = "train"
-
-    def __post_init__(self):
-        images, labels = self.images, self.labels
-        if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-            raise ValueError(f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W)")
-        if (
-            not isinstance(labels, torch.Tensor)
-            or labels.dtype != torch.int64
-            or labels.shape != images.shape[:1]
-        ):
-            raise ValueError(f"labels is {_describe(labels)}, expected an int64 tensor ({len(images)},)")
-        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
-            raise ValueError(
-                f"labels runs from {labels.min()} to {labels.max()}, expected 0 to {len(self.classes) - 1}: "
-                f"classes has {len(self.classes)} names"
-            )
-        for field in ("mean", "std"):
-            if len(getattr(self, field)) != images.shape[1]:
-                raise ValueError(
-                    f"{field} has {len(getattr(self, field))} values, expected {images.shape[1]}, one per channel"
-                )
-
-    def __len__(self):
-        return len(self.images)
-
-    def __repr__(self):
-        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
-        each = f"{counts[0]:,} each" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,} each"
-        some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
-        numbers = [", ".join(f"{value:.4f}" for value in values) for values in (self.mean, self.std)]
-        return (
-            f"ImageSet {self.name}, {self.split}: {len(self):,} images of {'×'.join(map(str, self.images.shape[1:]))}\n"
-            f"  {len(self.classes)} classes, {each}: {some}\n"
-            f"  training mean {numbers[0]}; std {numbers[1]}\n"
-            f"  {self.source}"
-        )
-
-
 def names():
     """The names that `load` knows, the two embedded subsets first."""
-    return ("fashion_mnist_mini", "mnist_mini", *OFFICIAL)
+    return ("fashion_mnist_mini", "mnist_mini", *OFFICIAL, "folder")
 
 
-def load(name, split="train", root=None):
-    """The split "train" or "test" of an image set, as an `ImageSet`.
+def load(name, split="train", root=None, size=None):
+    """The split "train" or "test" of an image set, as an `ImageSet`; of a folder, as a `FolderSet`.
 
     fashion_mnist_mini   10,000 + 2,000   1×28×28   10 classes    inside the package
     mnist_mini            5,000 + 1,000   1×28×28   10 classes    inside the package
     fashion_mnist, mnist 60,000 + 10,000  1×28×28   10 classes
     cifar10              50,000 + 10,000  3×32×32   10 classes
+    cifar10_part         10,000 + 10,000  3×32×32   10 classes    the first of CIFAR-10's five training files
     cifar100             50,000 + 10,000  3×32×32   100 classes; cifar100_coarse has the same images in 20 classes
 
     root: the folder of the full sets, in torchvision's layout (see the module's docstring for the search order);
-    the embedded subsets do not use it. A file that is truncated or altered, a set that is nowhere and
-    cannot be downloaded: RuntimeError. A name or split that does not exist: ValueError.
+    the embedded subsets do not use it.
+
+    folder: any images, in torchvision's ImageFolder layout, root/train/CLASS/….jpg and root/test/CLASS/….jpg
+    (val or valid also serve as "test"); they become size×size, 64 unless `size` says otherwise. Both splits must have
+    the same classes. Names that begin with a dot are passed over.
+
+    A file that is truncated or altered or no image, a set that is nowhere and cannot be downloaded, a folder that
+    lacks what it should have: RuntimeError. A name or split that does not exist, an argument that the set has no use
+    for or lacks: ValueError.
     """
     _one_of("name", name, names())
     _one_of("split", split, ("train", "test"))
     if root is not None and not isinstance(root, str | os.PathLike):
         raise TypeError(f"root is {root!r}, expected None or the path of a folder")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+        raise TypeError(f"size is {size!r}, expected None or an integer, the side of the images in pixels")
+    if name == "folder":
+        if root is None:
+            raise ValueError("root is required for folder: the path that holds train/CLASS/ and test/CLASS/")
+        return read_folder(Path(root).expanduser(), split, 64 if size is None else size)
+    if size is not None:
+        raise ValueError(f"size is {size}, but only folder takes one: the images of {name} have their own")
     return _official(name, split, root) if name in OFFICIAL else _embedded(name, split)
-
-
-def mean_and_std(images):
-    """Mean and standard deviation of each channel over all its pixels, in [0, 1]: two tuples of C floats.
-
-    images uint8 (N, C, H, W)   μ = Σ_v n_v·v / Σ_v n_v,   σ² = Σ_v n_v·(v − μ)² / Σ_v n_v,   v = 0/255 … 255/255
-
-    n_v counts the pixels of value v, so the sums are exact to double precision however many images there are.
-    This is the deviation of pixels; the mean of each image's own deviation is smaller.
-    """
-    if (
-        not isinstance(images, torch.Tensor)
-        or images.dtype != torch.uint8
-        or images.ndim != 4
-        or not images.numel()
-    ):
-        raise ValueError(
-            f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W) that is not empty"
-        )
-    values = torch.arange(256, dtype=torch.float64) / 255
-    means, deviations = [], []
-    for channel in images.unbind(1):
-        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
-        mean = (share * values).sum()
-        means.append(mean.item())
-        deviations.append((share * (values - mean) ** 2).sum().sqrt().item())
-    return tuple(means), tuple(deviations)
 
 
 # ── The embedded subsets: SET/train.npz, SET/test.npz, and a manifest with their SHA-256 ─────────────────────────────
@@ -204,7 +147,10 @@ def _official(name, split, root):
     from torchvision import datasets
 
     dataset = getattr(datasets, OFFICIAL[name])
-    files = _IdxFiles(dataset) if issubclass(dataset, datasets.MNIST) else _Pickles(dataset, "coarse" in name)
+    if issubclass(dataset, datasets.MNIST):
+        files = _IdxFiles(dataset)
+    else:
+        files = _Pickles(dataset, coarse=name == "cifar100_coarse", part=name == "cifar10_part")
 
     # The first folder that holds the whole set is read; otherwise what is missing is downloaded.
     places = _places(root)
@@ -226,7 +172,7 @@ def _official(name, split, root):
         labels=torch.from_numpy(labels),
         classes=classes,
         **_training_statistics(files, place, images if split == "train" else None),
-        source=SOURCES[OFFICIAL[name]],
+        source=SOURCES[OFFICIAL[name]] + (" Its first training file only." if name == "cifar10_part" else ""),
         name=name,
         split=split,
     )
@@ -285,15 +231,18 @@ class _IdxFiles:
 
 
 class _Pickles:
-    """CIFAR-10 and CIFAR-100: pickled batches in ROOT/<base folder>, or still in the official ROOT/….tar.gz."""
+    """CIFAR-10 and CIFAR-100: pickled batches in ROOT/<base folder>, or still in the official ROOT/….tar.gz.
 
-    def __init__(self, dataset, coarse=False):
+    part: only the first file of the training split is needed, and is the training split."""
+
+    def __init__(self, dataset, coarse=False, part=False):
         self.dataset = dataset
+        self.train_list = dataset.train_list[:1] if part else dataset.train_list
         self.label_keys = ("coarse_labels",) if coarse else ("labels", "fine_labels")
         self.class_key = "coarse_label_names" if coarse else dataset.meta["key"]
-        self.md5 = dict(
-            [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
-        )
+        others = [*dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+        self.official = dict([*dataset.train_list, *others])
+        self.md5 = dict([*self.train_list, *others])
 
     def missing(self, place):
         unpacked = [name for name in self.md5 if not (place / self.dataset.base_folder / name).exists()]
@@ -303,15 +252,13 @@ class _Pickles:
         """The archive, unpacked by torchvision's layout and then removed."""
         archive = self._archive(place)
         _download([self.dataset.url], self.dataset.tgz_md5, archive)
-        for name, content in self._contents(place, self.md5).items():
+        for name, content in self._contents(place, self.official).items():
             with _appearing(place / self.dataset.base_folder / name) as path:
                 path.write_bytes(content)
         archive.unlink(missing_ok=True)  # another process may have been as far
 
     def read(self, place, split):
-        batches = [
-            name for name, _ in (self.dataset.train_list if split == "train" else self.dataset.test_list)
-        ]
+        batches = [name for name, _ in (self.train_list if split == "train" else self.dataset.test_list)]
         meta = self.dataset.meta["filename"]
         # The MD5s are those of the official files, so unpickling runs nothing but what the authors published.
         entries = {
@@ -323,7 +270,7 @@ class _Pickles:
         return images, np.concatenate(labels).astype(np.int64), tuple(entries[meta][self.class_key])
 
     def training_checksums(self):
-        return tuple(md5 for _, md5 in self.dataset.train_list)
+        return tuple(md5 for _, md5 in self.train_list)
 
     def _archive(self, place):
         return place / self.dataset.filename
@@ -333,7 +280,8 @@ class _Pickles:
         folder = place / self.dataset.base_folder
         if all((folder / name).exists() for name in names):
             return {
-                name: _verified((folder / name).read_bytes(), self.md5[name], folder / name) for name in names
+                name: _verified((folder / name).read_bytes(), self.official[name], folder / name)
+                for name in names
             }
         archive = self._archive(place)
         packed = _verified(archive.read_bytes(), self.dataset.tgz_md5, archive)
@@ -454,9 +402,3 @@ def _one_of(argument, value, known):
         raise ValueError(
             f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
         )
-
-
-def _describe(value):
-    if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor {tuple(value.shape)}"
-    return f"a {type(value).__name__}"

@@ -15,13 +15,24 @@ MAY_IMPORT = {
     "scratch": set(),
     "figures": set(),
     "photographs": set(),
-    "data": set(),
     "measure": set(),
+    "models": set(),
+    "runtime": set(),
+    "recipe": set(),
+    "checkpoint": set(),
+    "batches": set(),
+    "image_sets": set(),
+    "data": {"batches", "image_sets"},
+    "train": {"runtime", "recipe", "checkpoint"},
+    "analysis": {"measure"},
     "embedded": {"data", "photographs"},
     "widgets": {"scratch", "figures", "measure", "photographs"},
+    "experiments": {"data", "models", "recipe", "runtime", "train"},
+    "cli": {"experiments", "figures", "models", "recipe", "runtime", "train"},
+    "__main__": {"cli"},
 }
 # Parts that must work, and start fast, without torch.
-WITHOUT_TORCH = ["scratch", "figures", "photographs", "widgets"]
+WITHOUT_TORCH = ["scratch", "figures", "photographs", "widgets", "recipe"]
 
 
 def part_of(path):

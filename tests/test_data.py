@@ -313,6 +313,42 @@ def test_cifar_is_read_as_torchvision_reads_it(monkeypatch, tmp_path, name, data
     assert ours["test"].std == pytest.approx(tuple(pixels.std((0, 2, 3))))
 
 
+@pytest.mark.parametrize("form", ["files", "archive"])
+def test_a_part_of_cifar10_needs_only_its_files(monkeypatch, tmp_path, form):
+    files, archive = cifar_files(monkeypatch, datasets.CIFAR10)
+    base = datasets.CIFAR10.base_folder
+    kept = [f"{base}/{name}" for name in ("data_batch_1", "test_batch", "batches.meta")]
+    write(
+        tmp_path,
+        {name: files[name] for name in kept} if form == "files" else {"cifar-10-python.tar.gz": archive},
+    )
+    train, test = (data.load("cifar10_part", split, root=tmp_path) for split in STEMS)
+    for ours, name in ((train, kept[0]), (test, kept[1])):
+        entry = pickle.loads(files[name])
+        assert np.array_equal(ours.images.flatten(1).numpy(), entry["data"])
+        assert ours.labels.tolist() == entry["labels"] and ours.classes == tuple(
+            f"class {i}" for i in range(10)
+        )
+        assert "first training file only" in ours.source and ours.name == "cifar10_part"
+    pixels = train.images.numpy() / 255
+    assert test.mean == train.mean == pytest.approx(tuple(pixels.mean((0, 2, 3))))
+    assert test.std == pytest.approx(tuple(pixels.std((0, 2, 3))))
+
+    write(tmp_path, files)
+    whole = data.load("cifar10", root=tmp_path)  # its statistics are its own
+    assert len(whole) == 20 and whole.mean != train.mean and "first training file" not in whole.source
+    assert torch.equal(whole.images[:4], train.images)
+
+
+def test_a_download_for_the_part_serves_the_whole(monkeypatch, tmp_path):
+    files, archive = cifar_files(monkeypatch, datasets.CIFAR10)
+    with server({datasets.CIFAR10.filename: archive}) as url:
+        monkeypatch.setattr(datasets.CIFAR10, "url", url + datasets.CIFAR10.filename)
+        assert len(data.load("cifar10_part", root=tmp_path / "root")) == 4
+    assert left_in(tmp_path / "root") == sorted(files)
+    assert len(data.load("cifar10", root=tmp_path / "root")) == 20
+
+
 def test_coarse_labels_have_the_coarse_names(monkeypatch, tmp_path):
     files, _ = cifar_files(monkeypatch, datasets.CIFAR100)
     write(tmp_path, files)
@@ -604,7 +640,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name, nearest):
 
 def test_names():
     assert data.names() == (
-        "fashion_mnist_mini", "mnist_mini", "fashion_mnist", "mnist", "cifar10", "cifar100", "cifar100_coarse",
+        "fashion_mnist_mini", "mnist_mini", "fashion_mnist", "mnist", "cifar10", "cifar10_part", "cifar100",
+        "cifar100_coarse", "folder",
     )  # fmt: skip
 
 

@@ -1,0 +1,388 @@
+"""Batches of an image set, resident on the device or through a DataLoader, augmented on the device.
+
+    batches = Batches(load("cifar10"), 128, device="cuda", augment=("crop", "flip"), shuffle=True)
+    for epoch in range(1, 31):
+        batches.set_epoch(epoch)
+        for images, labels in batches:             # (N, C, H, W) float32 normalized, (N,) int64, on the device
+            ...
+
+What comes out is a function of (seed, epoch) alone: the order is drawn by a generator that they seed, and every random
+number of an augmentation is a hash of (seed, epoch, sample, draw). It does not depend on the batch size, on the order,
+on workers, or on how many processes share the work.
+"""
+
+import difflib
+import math
+import os
+
+import torch
+from torch.nn import functional as F
+
+# name → how many random numbers it takes for one image. Each name has rows of its own among the draws, so that an
+# augmentation does the same whether it comes alone or with others.
+AUGMENTATIONS = {"flip": 1, "crop": 2, "rotate": 2, "color": 2, "erase": 4}
+
+# Images that are decoded one by one are kept decoded up to this many bytes, and decoded again every epoch beyond it.
+RESIDENT_BYTES = 2_000_000_000
+
+
+class Batches:
+    """The batches of one epoch, as often as they are asked for: (images, labels) pairs on `device`.
+
+    images float32 (N, C, H, W) = (pixel / 255 − mean) / std per channel   labels int64 (N,)
+
+    image_set   an `ImageSet` or a `FolderSet`
+    batch_size  images in a batch of all processes together; the last batch is smaller, or left out with `drop_last`
+    augment     names, in any order: they are always done in the order of this table
+                flip    mirrored left to right, with probability 1/2
+                crop    shifted by up to H // 8 and W // 8 pixels each way, zeros (black) coming in
+                rotate  turned by up to 10° and scaled by up to 10 % either way, bilinear, zeros coming in
+                color   brightness ·b, then contrast about the image's mean ·c, b and c in 0.8 … 1.2; cut to 0 … 255
+                erase   one rectangle of 2–20 % of the area, sides in proportion 0.3 … 3.3, set to the training mean
+                        (Zhong, Zheng, Kang, Li and Yang, 2020)
+    shuffle     a new order in every epoch; otherwise the order of the set
+    size        zero-pad to size×size, evenly; an odd pixel goes to the right and to the bottom
+    workers     None: the set lies on the device as uint8, whole. A `FolderSet` is decoded for it once, if it then takes
+                at most 2 GB; a larger one is read as if workers were the number of CPUs, at most 8.
+                0, 1, …: a torch DataLoader with that many worker processes, of one thread each (0: in this process),
+                fetches the pixels; one iteration at a time. What the batches hold is the same, bit by bit.
+    prefetch    batches that each worker process keeps ready
+    rank, world this process and how many there are: of every global batch, process r gets images r, r + world, …
+                A last batch smaller than `world` is empty, (0, C, H, W), for some of them; all see equally many.
+    channels_last  images are laid out with the channels innermost, which convolutions on GPUs prefer
+
+    Iterating twice gives the same batches: `set_epoch(n)` chooses the epoch, from 1, and nothing else changes it.
+    `len()` counts the batches of an epoch. Attributes: number (images in the set), classes, mean, std,
+    shape (C, H, W) as yielded, epoch. A wrong argument: ValueError or TypeError.
+    """
+
+    def __init__(
+        self,
+        image_set,
+        batch_size,
+        *,
+        device="cpu",
+        augment=(),
+        shuffle=False,
+        seed=0,
+        size=None,
+        workers=None,
+        prefetch=2,
+        rank=0,
+        world=1,
+        drop_last=False,
+        channels_last=False,
+    ):
+        if not all(
+            hasattr(image_set, name) for name in ("labels", "classes", "mean", "std", "shape", "fetch")
+        ):
+            raise TypeError(f"image_set is a {type(image_set).__name__}, expected an ImageSet or a FolderSet")
+        _integer("batch_size", batch_size, 1)
+        _integer("seed", seed, 0)
+        _integer("prefetch", prefetch, 1)
+        _integer("world", world, 1)
+        _integer("rank", rank, 0)
+        if workers is not None:
+            _integer("workers", workers, 0)
+        if rank >= world:
+            raise ValueError(f"rank is {rank}, expected 0 to {world - 1}: world is {world}")
+        for name, value in (("shuffle", shuffle), ("drop_last", drop_last), ("channels_last", channels_last)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} is {value!r}, expected True or False")
+        self.number = len(image_set)
+        if not self.number:
+            raise ValueError("image_set has no images")
+        if drop_last and batch_size % world:
+            raise ValueError(f"batch_size is {batch_size}, expected a multiple of world, which is {world}")
+        if drop_last and batch_size > self.number:
+            raise ValueError(
+                f"batch_size is {batch_size}, but image_set has {self.number} images: drop_last would leave no batch"
+            )
+        for channel, deviation in enumerate(image_set.std):
+            if not deviation > 0:
+                raise ValueError(f"std of channel {channel} is {deviation}, expected more than 0")
+
+        self.device = _device(device)
+        self.augment = _augmentations(augment)
+        self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
+        self.rank, self.world, self.epoch = rank, world, 1
+        self.classes, self.mean, self.std = image_set.classes, image_set.mean, image_set.std
+        self.padding, self.shape = _padding(image_set.shape, size)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+        # x ↦ (x − 255 μ) · 1 / (255 σ) is the normalization in two passes over the batch.
+        mean, std = (torch.tensor(v, dtype=torch.float64).view(-1, 1, 1) for v in (self.mean, self.std))
+        self._shift = (255 * mean).to(self.device, torch.float32)
+        self._scale = (1 / (255 * std)).to(self.device, torch.float32)
+
+        # Where the pixels come from: a tensor on the device, or a loader.
+        if workers is None and not hasattr(image_set, "images"):
+            if self.number * math.prod(image_set.shape) <= RESIDENT_BYTES:
+                image_set = image_set.decoded()
+            else:
+                workers = min(8, os.cpu_count() or 1)
+        self._labels = image_set.labels.to(self.device)
+        self._images = self._loader = None
+        if workers is None:
+            self._images = self._padded(image_set.images.to(self.device))
+        else:
+            self._loader = torch.utils.data.DataLoader(
+                _Pixels(image_set),
+                batch_sampler=_Shares(),
+                collate_fn=_as_it_is,
+                num_workers=workers,
+                prefetch_factor=prefetch if workers else None,
+                persistent_workers=workers > 0,
+                pin_memory=self.device.type == "cuda",
+            )
+            self._iteration = None
+
+    def __len__(self):
+        return self.number // self.batch_size if self.drop_last else -(-self.number // self.batch_size)
+
+    def set_epoch(self, epoch):
+        """The epoch, 0, 1, …, whose order and augmentation the next iteration gives."""
+        _integer("epoch", epoch, 0)
+        self.epoch = epoch
+
+    def __iter__(self):
+        order = self.order().to(self.device)
+        draws = None
+        if self.augment:
+            draws = uniform(self.seed, self.epoch, order, sum(AUGMENTATIONS.values()))
+        shares = [self._share(number) for number in range(len(self))]
+        for share, images in zip(shares, self._pixels(order, shares), strict=True):
+            images = self._finish(images, None if draws is None else draws[:, share])
+            yield (
+                images.contiguous(memory_format=self.memory_format),
+                self._labels.index_select(0, order[share]),
+            )
+
+    def order(self):
+        """The indices of all images in the order of this epoch, int64 (number,)."""
+        if not self.shuffle:
+            return torch.arange(self.number)
+        key = _key(self.seed, self.epoch) & (2**63 - 1)
+        return torch.randperm(self.number, generator=torch.Generator().manual_seed(key))
+
+    def _share(self, number):
+        """Which places of the order this process gets of one global batch."""
+        end = min((number + 1) * self.batch_size, self.number)
+        return slice(min(number * self.batch_size + self.rank, end), end, self.world)
+
+    def _pixels(self, order, shares):
+        """uint8 (N, C, H, W) on the device, padded, one share after another."""
+        if self._loader is None:
+            for share in shares:
+                yield self._images.index_select(0, order[share])
+            return
+        # The worker processes serve one iteration; a second one takes them over.
+        this = self._iteration = object()
+        places = order.cpu()
+        self._loader.batch_sampler.lists = [places[share].tolist() for share in shares]
+        for images in self._loader:
+            if isinstance(images, str):
+                raise RuntimeError(images)
+            yield self._padded(images.to(self.device, non_blocking=True))
+            if self._iteration is not this:
+                raise RuntimeError("these batches were iterated anew: with workers, one iteration at a time")
+
+    def _padded(self, images):
+        return F.pad(images, self.padding) if any(self.padding) else images
+
+    def _finish(self, images, draws):
+        """Augmented and normalized: uint8 (N, C, H, W), draws (D, N) → float32 (N, C, H, W)."""
+        rows = {}
+        if draws is not None:
+            rows = dict(zip(AUGMENTATIONS, draws.split(list(AUGMENTATIONS.values())), strict=True))
+        chosen = {name: rows[name] for name in self.augment}
+        if "flip" in chosen or "crop" in chosen:
+            images = shift_and_flip(images, crop=chosen.get("crop"), flip=chosen.get("flip"))
+        images = images.float()
+        if "rotate" in chosen:
+            images = rotate(images, chosen["rotate"])
+        if "color" in chosen:
+            images = color(images, chosen["color"])
+        images = images.sub_(self._shift).mul_(self._scale)
+        return erase(images, chosen["erase"]) if "erase" in chosen else images
+
+
+# ── Random numbers with an address ───────────────────────────────────────────────────────────────────────────────────
+
+
+def uniform(seed, epoch, samples, draws):
+    """float32 (draws, N), uniform in [0, 1): row d is draw d of each sample. samples int64 (N,)
+
+    A number is a hash of (seed, epoch, sample, draw), on whichever device `samples` lies, in int64 arithmetic
+    that is the same everywhere: two rounds of SplitMix64's finalizer (Steele, Lea and Flood, 2014), of which the
+    upper 24 bits are taken, as many as a float32 holds.
+    """
+    sample = _mix(samples * _GOLDEN + _key(seed, epoch))
+    draw = torch.arange(1, draws + 1, device=samples.device) * _GOLDEN
+    return _shifted(_mix(sample + draw[:, None]), 40).float() * 2**-24
+
+
+_GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # 2⁶⁴ / golden ratio, odd; as a signed number
+
+
+def _mix(z):
+    """SplitMix64's finalizer: 64 bits → 64 bits, one to one; products wrap around."""
+    z = (z ^ _shifted(z, 30)) * (0xBF58476D1CE4E5B9 - 2**64)
+    z = (z ^ _shifted(z, 27)) * (0x94D049BB133111EB - 2**64)
+    return z ^ _shifted(z, 31)
+
+
+def _shifted(z, bits):
+    """z shifted to the right as an unsigned number."""
+    return (z >> bits) & (2 ** (64 - bits) - 1)
+
+
+def _key(seed, epoch):
+    """The hash of (seed, epoch), a Python integer in −2⁶³ … 2⁶³ − 1."""
+    seed, epoch = torch.tensor(seed), torch.tensor(epoch)
+    return _mix(_mix(seed + _GOLDEN) + (epoch + 1) * _GOLDEN).item()
+
+
+# ── Augmentation of whole batches: u is float32 (draws, N), uniform in [0, 1) ────────────────────────────────────────
+
+
+def shift_and_flip(images, crop=None, flip=None):
+    """y[n, c, i, j] = x[n, c, i + a_n, j + b_n], zero outside; read from right to left where flipped.
+
+    images (N, C, H, W)   crop (2, N): a in −(H // 8) … H // 8, b in −(W // 8) … W // 8, all equally likely
+    flip (1, N): mirrored where below 1/2   →   the same shape and type
+    """
+    N, C, H, W = images.shape
+    rows, columns = (torch.arange(side, device=images.device).expand(N, side) for side in (H, W))
+    if flip is not None:
+        columns = torch.where(flip[0][:, None] < 0.5, W - 1 - columns, columns)
+    if crop is not None:
+        down, right = H // 8, W // 8
+        images = F.pad(images, (right, right, down, down))
+        rows = rows + (crop[0] * (2 * down + 1)).long()[:, None]
+        columns = columns + (crop[1] * (2 * right + 1)).long()[:, None]
+    where = rows[:, :, None] * images.shape[3] + columns[:, None, :]  # (N, H, W), places in an image's plane
+    where = where.view(N, 1, H * W).expand(N, C, H * W)
+    return images.flatten(2).gather(2, where).view(N, C, H, W)
+
+
+def rotate(images, u):
+    """Turned about the center by ±10° and scaled by 0.9 … 1.1; bilinear, zeros outside. images float32, u (2, N)"""
+    if not len(images):
+        return images
+    H, W = images.shape[2:]
+    angle = math.radians(10) * (2 * u[0].double() - 1)
+    scale = 1 + 0.1 * (2 * u[1].double() - 1)
+    # affine_grid's coordinates run from −1 to 1 along both sides, so a turn needs the sides' proportion.
+    cosine, sine, zero = angle.cos() / scale, angle.sin() / scale, torch.zeros_like(angle)
+    theta = torch.stack([cosine, -sine * H / W, zero, sine * W / H, cosine, zero], 1).view(-1, 2, 3).float()
+    grid = F.affine_grid(theta, images.shape, align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def color(images, u):
+    """y = m + c·(b·x − m) cut to 0 … 255, m the mean of b·x over the image, b and c in 0.8 … 1.2. u (2, N)"""
+    brightness, contrast = (0.8 + 0.4 * u)[:, :, None, None, None]
+    images = images * brightness
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (mean + contrast * (images - mean)).clamp_(0, 255)
+
+
+def erase(images, u):
+    """One rectangle of each image set to 0, which after the normalization is the mean. u (4, N)
+
+    Area 0.02 … 0.2 of the image, height / width 0.3 … 3.3 (uniform in the logarithm), the place uniform.
+    """
+    H, W = images.shape[2:]
+    area = (0.02 + 0.18 * u[0].double()) * H * W
+    ratio = torch.exp(math.log(0.3) + (math.log(3.3) - math.log(0.3)) * u[1].double())
+    top, bottom = _interval((area * ratio).sqrt(), H, u[2])
+    left, right = _interval((area / ratio).sqrt(), W, u[3])
+    rows, columns = (torch.arange(side, device=images.device) for side in (H, W))
+    rows = (rows >= top[:, None]) & (rows < bottom[:, None])
+    columns = (columns >= left[:, None]) & (columns < right[:, None])
+    return images.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+
+
+def _interval(length, side, u):
+    """Where a piece of `length` pixels, rounded, 1 to side, begins and ends, all places equally likely."""
+    length = length.round().clamp(1, side).long()
+    start = (u.double() * (side - length + 1)).long()
+    return start, start + length
+
+
+# ── The DataLoader's part ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Pixels(torch.utils.data.Dataset):
+    """uint8 batches out of an image set, for a list of indices."""
+
+    def __init__(self, image_set):
+        self.image_set = image_set
+
+    def __getitems__(self, indices):
+        try:
+            return self.image_set.fetch(torch.tensor(indices, dtype=torch.int64))
+        except RuntimeError as error:  # raised again where the batches are consumed, without the worker's traceback
+            return str(error)
+
+
+class _Shares:
+    """The index lists of one epoch, which the batches put here before they iterate.
+
+    It does not know the batches: that would make a circle of references, and leave the worker processes
+    to run on until the garbage collector finds it."""
+
+    lists = ()
+
+    def __len__(self):
+        return len(self.lists)
+
+    def __iter__(self):
+        return iter(self.lists)
+
+
+def _as_it_is(batch):
+    return batch
+
+
+# ── Arguments ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _integer(name, value, least):
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected an integer of at least {least}")
+    if not least <= value < 2**63:
+        raise ValueError(f"{name} is {value}, expected an integer of at least {least}, below 2**63")
+
+
+def _device(device):
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device is {device!r}, expected a name such as 'cpu' or 'cuda:0'") from error
+
+
+def _augmentations(names):
+    """The names, checked, in the order in which they are done."""
+    if isinstance(names, str) or not isinstance(names, list | tuple | set | frozenset):
+        raise TypeError(f"augment is {names!r}, expected a tuple of names, such as ('crop', 'flip')")
+    for name in names:
+        if name not in AUGMENTATIONS:
+            nearest = difflib.get_close_matches(str(name).lower(), AUGMENTATIONS, n=1, cutoff=0)[0]
+            raise ValueError(
+                f"augment has {name!r}, expected some of {', '.join(AUGMENTATIONS)}; the nearest is {nearest!r}"
+            )
+    return tuple(name for name in AUGMENTATIONS if name in names)
+
+
+def _padding(shape, size):
+    """F.pad's (left, right, top, bottom) and the shape after it."""
+    C, H, W = shape
+    if size is None:
+        return (0, 0, 0, 0), (C, H, W)
+    _integer("size", size, 1)
+    if size < max(H, W):
+        raise ValueError(f"size is {size}, but the images are {H}×{W}: they are padded to size, not shrunk")
+    top, left = (size - H) // 2, (size - W) // 2
+    return (left, size - W - left, top, size - H - top), (C, size, size)

@@ -1,0 +1,331 @@
+"""What an image set is: `ImageSet`, whole, as tensors; `FolderSet`, files that are read when they are asked for.
+
+Both are one split, with labels, class names, the training mean and std, and where they come from. `data.load` makes
+them; `split_off` divides one, `Batches` takes either.
+"""
+
+import contextlib
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSet:
+    """One split of an image set, whole, as tensors.
+
+    images uint8 (N, C, H, W)   labels int64 (N,), each in 0 … len(classes) − 1
+    mean, std: one float per channel, over all pixels of the *training* split in [0, 1] (population deviation),
+    also when this is the test split. source: a sentence with origin and license.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    name: str = "image set"
+    split: str = "train"
+
+    def __post_init__(self):
+        images, labels = self.images, self.labels
+        if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
+            raise ValueError(f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W)")
+        if (
+            not isinstance(labels, torch.Tensor)
+            or labels.dtype != torch.int64
+            or labels.shape != images.shape[:1]
+        ):
+            raise ValueError(f"labels is {_describe(labels)}, expected an int64 tensor ({len(images)},)")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+            raise ValueError(
+                f"labels runs from {labels.min()} to {labels.max()}, expected 0 to {len(self.classes) - 1}: "
+                f"classes has {len(self.classes)} names"
+            )
+        for field in ("mean", "std"):
+            if len(getattr(self, field)) != images.shape[1]:
+                raise ValueError(
+                    f"{field} has {len(getattr(self, field))} values, expected {images.shape[1]}, one per channel"
+                )
+
+    def __len__(self):
+        return len(self.images)
+
+    @property
+    def shape(self):
+        """(C, H, W) of one image."""
+        return tuple(self.images.shape[1:])
+
+    def fetch(self, indices):
+        """The images at `indices`, an int64 tensor (N,): uint8 (N, C, H, W)."""
+        return self.images.index_select(0, indices)
+
+    def select(self, indices, split):
+        """The set of the images at `indices`, in their order, called the split `split`; mean and std stay."""
+        return replace(self, images=self.fetch(indices), labels=self.labels[indices], split=split)
+
+    def __repr__(self):
+        counts = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        each = f"{counts[0]:,} each" if len(set(counts)) == 1 else f"{min(counts):,} to {max(counts):,} each"
+        some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
+        numbers = [", ".join(f"{value:.4f}" for value in values) for values in (self.mean, self.std)]
+        return (
+            f"ImageSet {self.name}, {self.split}: {len(self):,} images of {'×'.join(map(str, self.images.shape[1:]))}\n"
+            f"  {len(self.classes)} classes, {each}: {some}\n"
+            f"  training mean {numbers[0]}; std {numbers[1]}\n"
+            f"  {self.source}"
+        )
+
+
+def split_off(image_set, count, seed=0):
+    """(rest, held_out): two sets with every image of `image_set` in one of them, `count` in held_out.
+
+    Stratified: class c gives count · n_c / N images, rounded by largest remainder (ties: the earlier class first).
+    Which ones is drawn by `seed` alone; both sets keep the order of the images, and the training mean and std.
+    image_set: an `ImageSet` or a `FolderSet`; held_out's split is called "validation".
+    """
+    if not isinstance(image_set, ImageSet | FolderSet):
+        raise TypeError(f"image_set is {_describe(image_set)}, expected an ImageSet or a FolderSet")
+    for argument, value in (("count", count), ("seed", seed)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{argument} is {value!r}, expected an integer")
+    if not 0 < count < len(image_set):
+        raise ValueError(
+            f"count is {count}, expected 1 to {len(image_set) - 1}: image_set has {len(image_set)} images"
+        )
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}, expected an integer from 0, below 2**63")
+
+    sizes = torch.bincount(image_set.labels, minlength=len(image_set.classes))
+    shares = sizes * count // len(image_set)
+    remainders = sizes * count % len(image_set)
+    most = torch.sort(remainders, descending=True, stable=True).indices
+    shares[most[: count - int(shares.sum())]] += 1
+
+    generator = torch.Generator().manual_seed(seed)
+    held = torch.zeros(len(image_set), dtype=torch.bool)
+    for label, share in enumerate(shares.tolist()):
+        members = (image_set.labels == label).nonzero().flatten()
+        held[members[torch.randperm(len(members), generator=generator)[:share]]] = True
+    indices = torch.arange(len(image_set))
+    return image_set.select(indices[~held], image_set.split), image_set.select(indices[held], "validation")
+
+
+def mean_and_std(images):
+    """Mean and standard deviation of each channel over all its pixels, in [0, 1]: two tuples of C floats.
+
+    images uint8 (N, C, H, W)   μ = Σ_v n_v·v / Σ_v n_v,   σ² = Σ_v n_v·(v − μ)² / Σ_v n_v,   v = 0/255 … 255/255
+
+    n_v counts the pixels of value v, so the sums are exact to double precision however many images there are.
+    This is the deviation of pixels; the mean of each image's own deviation is smaller.
+    """
+    if (
+        not isinstance(images, torch.Tensor)
+        or images.dtype != torch.uint8
+        or images.ndim != 4
+        or not images.numel()
+    ):
+        raise ValueError(
+            f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W) that is not empty"
+        )
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * values).sum()
+        means.append(mean.item())
+        deviations.append((share * (values - mean) ** 2).sum().sqrt().item())
+    return tuple(means), tuple(deviations)
+
+
+# ── A folder of images: ROOT/train/CLASS/….jpg, ROOT/test/CLASS/….jpg ────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FolderSet:
+    """One split of a folder of images, which are read when they are asked for.
+
+    folder_set[i] → uint8 (C, size, size): the short side is resized to `size` (bilinear, as torchvision does), the
+    long one cut about the center. Images are RGB, or gray if the training images are. A file that is
+    no readable image: RuntimeError that names it.
+
+    paths: one per image   labels int64 (N,)   shape (C, size, size)
+    mean, std: of each channel, over at most 2,000 training images, evenly chosen, as they are given.
+    `decoded()` is the same as an `ImageSet`.
+    """
+
+    paths: tuple[Path, ...]
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    shape: tuple[int, int, int]
+    source: str
+    name: str = "folder"
+    split: str = "train"
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        return _read_image(self.paths[index], "L" if self.shape[0] == 1 else "RGB", self.shape[1])
+
+    def __repr__(self):
+        some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
+        return (
+            f"FolderSet {self.name}, {self.split}: {len(self):,} images, given as {'×'.join(map(str, self.shape))}\n"
+            f"  {len(self.classes)} classes: {some}\n"
+            f"  {self.source}"
+        )
+
+    def fetch(self, indices):
+        """The images at `indices`, an int64 tensor (N,): uint8 (N, C, size, size)."""
+        images = [self[index] for index in indices.tolist()]
+        return torch.stack(images) if images else torch.empty(0, *self.shape, dtype=torch.uint8)
+
+    def select(self, indices, split):
+        """The set of the images at `indices`, in their order, called the split `split`; mean and std stay."""
+        paths = tuple(self.paths[index] for index in indices.tolist())
+        return replace(self, paths=paths, labels=self.labels[indices], split=split)
+
+    def decoded(self):
+        """All images, read by several threads, as an `ImageSet`."""
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for place, image in zip(images, pool.map(self.__getitem__, range(len(self))), strict=True):
+                place.copy_(image)
+        return ImageSet(
+            images, self.labels, self.classes, self.mean, self.std, self.source, self.name, self.split
+        )
+
+
+# Size, files and their times → channels, mean and std, so that the test split need not read the files again.
+_FOLDER_STATISTICS = {}
+
+SAMPLED = 2000  # training images of a folder from which mean, std and gray or RGB are found
+
+
+def read_folder(root, split, size):
+    """The split "train" or "test" of a folder as a `FolderSet`; see `data.load`."""
+    if size < 1:
+        raise ValueError(f"size is {size}, expected at least 1, the side of the images in pixels")
+    if not root.is_dir():
+        raise RuntimeError(f"{root} is not a folder: give the root that holds train/CLASS/ and test/CLASS/")
+    splits = {"train": _classes(_split_folder(root, ("train",)))}
+    splits["test"] = _classes(_split_folder(root, ("test", "val", "valid")))
+    train, test = splits["train"], splits["test"]
+    if odd := sorted(set(train) ^ set(test)):
+        has, lacks = (train, test) if odd[0] in train else (test, train)
+        has, lacks = (next(iter(classes.values())).parent for classes in (has, lacks))
+        raise RuntimeError(
+            f"{has} has the class {odd[0]!r}, {lacks} does not: both splits need the same classes"
+        )
+
+    # What all images are made into, and their statistics, come from the training images.
+    paths = [path for folder in train.values() for path in _image_files(folder)]
+    sample = [paths[i] for i in np.linspace(0, len(paths) - 1, min(SAMPLED, len(paths))).astype(int)]
+    key = (size, *((path, path.stat().st_mtime_ns) for path in sample))
+    if key not in _FOLDER_STATISTICS:
+        _FOLDER_STATISTICS[key] = _channels_and_statistics(sample, size)
+    channels, mean, std = _FOLDER_STATISTICS[key]
+
+    files = [_image_files(folder) for folder in splits[split].values()]
+    counts = torch.tensor([len(paths) for paths in files])
+    return FolderSet(
+        paths=tuple(path for paths in files for path in paths),
+        labels=torch.repeat_interleave(torch.arange(len(files)), counts),
+        classes=tuple(train),
+        mean=mean,
+        std=std,
+        shape=(channels, size, size),
+        source=f"The images in {root}.",
+        split=split,
+    )
+
+
+def _split_folder(root, known):
+    for name in known:
+        if (root / name).is_dir():
+            return root / name
+    raise RuntimeError(
+        f"{root} has no folder {' or '.join(known)}: expected train/CLASS/ and test/CLASS/ in it"
+    )
+
+
+def _classes(folder):
+    """Class name → its folder, in the order of the names."""
+    found = {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    if not found:
+        raise RuntimeError(f"{folder} has no class folders: expected one folder for each class in it")
+    return dict(sorted(found.items()))
+
+
+def _image_files(folder):
+    """The images of one class, of the suffixes that torchvision's ImageFolder knows, in its order."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+
+    found = make_dataset(folder.parent, {folder.name: 0}, IMG_EXTENSIONS, allow_empty=True)
+    paths = [Path(path) for path, _ in found]
+    paths = [path for path in paths if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
+    if not paths:
+        raise RuntimeError(f"{folder} has no images: expected files that end in {', '.join(IMG_EXTENSIONS)}")
+    return paths
+
+
+def _channels_and_statistics(paths, size):
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        gray = all(pool.map(_is_gray, paths))
+        mode = "L" if gray else "RGB"
+        images = torch.stack(list(pool.map(lambda path: _read_image(path, mode, size), paths)))
+    mean, std = mean_and_std(images)
+    return len(mean), mean, std
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """A Pillow image; whatever is wrong with the file, while it is open, is one sentence."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+        reason = "it is not of a known image format" if "cannot identify" in str(error) else error
+        raise RuntimeError(f"{path} cannot be read as an image ({reason}): repair or remove it") from error
+
+
+def _is_gray(path):
+    with _opened(path) as image:
+        return image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
+
+
+def _read_image(path, mode, size):
+    """uint8 (C, size, size)"""
+    from PIL import Image
+
+    with _opened(path) as image:
+        if image.mode in ("I", "F"):
+            raise ValueError("its pixels have 32 bits, expected 8 or 16")
+        if image.mode.startswith("I;16"):  # Pillow would cut at 255 instead of scaling
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")
+        image = image.convert(mode)
+    W, H = image.size
+    short = min(W, H)
+    W, H = (int(size * side / short) for side in (W, H))
+    left, top = round((W - size) / 2), round((H - size) / 2)
+    image = image.resize((W, H), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+    return torch.from_numpy(np.array(image)).view(size, size, -1).permute(2, 0, 1).contiguous()
+
+
+def _describe(value):
+    if isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor {tuple(value.shape)}"
+    return f"a {type(value).__name__}"

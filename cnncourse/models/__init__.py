@@ -1,0 +1,54 @@
+"""The networks of the course, as torch modules: one family a file, built by name.
+
+    model = models.build("lenet5", num_classes=10, in_channels=1, activation="relu")
+
+Every model has `name`, `num_classes`, `in_channels` and `input_size` (the side of its square input, in pixels), takes
+images (N, in_channels, input_size, input_size) and returns logits (N, num_classes).
+"""
+
+import inspect
+
+from torch import nn
+
+from . import lenet
+from .parts import check_choice
+
+BUILDERS = {
+    "lenet5": lenet.lenet5,
+    "lenet5_28": lenet.lenet5_28,
+    "lenet5_1998": lenet.lenet5_1998,
+    "cifar_cnn": lenet.cifar_cnn,
+}
+
+
+def names() -> list[str]:
+    """The names that `build` knows."""
+    return list(BUILDERS)
+
+
+def options(name: str) -> dict[str, object]:
+    """What can be changed in a model, and what it is without a change: {"activation": "tanh", …}."""
+    check_choice("name", name, BUILDERS)
+    parameters = inspect.signature(BUILDERS[name]).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def build(name: str, num_classes: int | None = None, in_channels: int | None = None, **changes) -> nn.Module:
+    """A new network with random weights: build("lenet5", num_classes=10, in_channels=1, activation="relu").
+
+    num_classes and in_channels left out (None) are the paper's own: 10 and 1 for the LeNets, 10 and 3 for cifar_cnn.
+    changes are the options of that network: `options(name)` lists them with their defaults. The weights are drawn
+    from torch's global generator, so torch.manual_seed before the call fixes them.
+    Raises ValueError or TypeError that names the argument: an unknown name, a change that this network does not have,
+    a value out of range.
+    """
+    allowed = options(name)
+    for change in changes:
+        if not allowed:
+            raise ValueError(
+                f"{name} is built as published and takes no changes, got {change}={changes[change]!r}"
+            )
+        check_choice(f"a change of {name}", change, allowed)
+    given = {"num_classes": num_classes, "in_channels": in_channels}
+    given = {argument: value for argument, value in given.items() if value is not None}
+    return BUILDERS[name](**given, **changes)

@@ -1,0 +1,95 @@
+"""What the model files share: the activations by name, and checks that say in one sentence what is wrong."""
+
+import difflib
+import operator
+
+import torch
+import torch.fx
+from torch import nn
+
+
+class ScaledTanh(nn.Module):
+    """y = 1.7159 · tanh(2x/3), elementwise: f(1) ≈ 1 and f(−1) ≈ −1, where its second derivative is largest.
+
+    LeCun et al., "Gradient-based learning applied to document recognition", 1998, appendix A.
+    """
+
+    def forward(self, x):
+        return 1.7159 * torch.tanh(2 / 3 * x)
+
+
+ACTIVATIONS = {
+    "tanh": nn.Tanh,
+    "scaled_tanh": ScaledTanh,
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "hardswish": nn.Hardswish,
+    "softplus": nn.Softplus,
+    "identity": nn.Identity,
+}
+
+
+def check_input(x, name, in_channels, input_size):
+    """x itself, if it is a batch of images (N, in_channels, input_size, input_size)."""
+    return _check_input(x, name, in_channels, input_size)
+
+
+# Traced by torch.fx, the check stays one call: a tracer's stand-in for x has no shape to look at.
+@torch.fx.wrap
+def _check_input(x, name, in_channels, input_size):
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} takes a tensor of images, got {type(x).__name__}")
+    expected = f"(N, {in_channels}, {input_size}, {input_size})"
+    if x.ndim != 4:
+        raise ValueError(f"{name} takes images {expected}, got shape {tuple(x.shape)}")
+    if x.shape[1] != in_channels:
+        raise ValueError(
+            f"{name} takes {in_channels} input channel{'s' * (in_channels > 1)}, as in {expected}, "
+            f"got shape {tuple(x.shape)}"
+        )
+    if x.shape[2] != input_size or x.shape[3] != input_size:
+        raise ValueError(
+            f"{name} takes images of {input_size}×{input_size} pixels, as in {expected}, got shape {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise TypeError(f"{name} takes numbers with a fraction, such as float32, got {x.dtype}")
+    return x
+
+
+def check_choice(argument, value, known):
+    """value, if it is one of the known names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    if value not in known:
+        nearest = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0)[0]
+        raise ValueError(
+            f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
+        )
+    return value
+
+
+def check_integer(argument, value, minimum):
+    """value as an int, if it is an integer of at least minimum."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{argument} must be an integer, got {value!r}")
+    if number < minimum:
+        raise ValueError(f"{argument} must be at least {minimum}, got {number}")
+    return number
+
+
+def check_probability(argument, value):
+    """value as a float, if 0 ≤ value < 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{argument} must be a number, got {value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{argument} must be at least 0 and below 1, got {value}")
+    return float(value)

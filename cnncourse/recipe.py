@@ -1,0 +1,239 @@
+"""What to train and how: a `Recipe`, as a dataclass and as a YAML file.
+
+    model: lenet5
+    data: fashion_mnist_mini
+    epochs: 10
+    lr: 1e-1
+
+Every key but `model` and `data` has a default. A key that does not exist, a value of the wrong type or outside its
+range: `RecipeError`, one sentence that names the key, the value and what was expected.
+"""
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+SCHEDULES = ("constant", "step", "exponential", "linear", "cosine")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be run, said in one sentence."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. Two equal recipes on the same CPU give the same numbers.
+
+    data         model, its options, image set, root of the full sets, images held out of the training set to
+                 choose on (validation; 0 measures on the test set), augmentation by name
+    length       epochs, batch_size (of all processes together), accumulate (batches for one step of the optimizer)
+    optimizer    sgd (momentum, nesterov), adam and adamw (betas), rmsprop (momentum); lr, weight_decay
+    schedule     constant · step (a tenth after each third) · exponential (down to a hundredth) · linear and
+                 cosine (down to 0), after `warmup` epochs (a fraction is allowed) in which the rate rises
+    regularizers label_smoothing, mixup and cutmix (α of the Beta distribution, 0 for off), clip_norm (0 for off),
+                 ema (decay of the averaged weights that are measured and kept beside the others, 0 for off)
+    machine      precision, channels_last, compile, deterministic, device, workers (None: the set lies on
+                 the device; a number: so many loading processes), prefetch (batches each of them keeps ready)
+    """
+
+    model: str
+    data: str
+    model_options: dict = field(default_factory=dict)
+    data_root: str | None = None
+    validation: int = 0
+    augment: tuple[str, ...] = ()
+    epochs: int = 10
+    batch_size: int = 128
+    accumulate: int = 1
+    optimizer: str = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: str = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    deterministic: bool = False
+    workers: int | None = None
+    prefetch: int = 2
+    device: str = "auto"
+    seed: int = 0
+    log_every: int = 50
+
+    def __post_init__(self):
+        for entry in dataclasses.fields(self):
+            value = _typed(entry.name, getattr(self, entry.name), entry.type)
+            _in_range(entry.name, value)
+            object.__setattr__(self, entry.name, value)
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise RecipeError("nesterov is true, which needs optimizer sgd and a momentum above 0")
+        if self.warmup > self.epochs:
+            raise RecipeError(f"warmup is {self.warmup:g} epochs, expected at most epochs, {self.epochs}")
+
+    def to_dict(self):
+        """The recipe in plain values, as YAML and JSON hold them."""
+        plain = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+
+    def to_yaml(self):
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    def replace(self, **changes):
+        """The recipe with some keys changed; an unknown key is refused."""
+        return from_dict({**self.to_dict(), **changes})
+
+
+KEYS = tuple(entry.name for entry in dataclasses.fields(Recipe))
+
+
+def from_dict(values, where="the recipe"):
+    """The `Recipe` with these values."""
+    if not isinstance(values, dict):
+        raise RecipeError(f"{where} is {_shown(values)}, expected keys and values, such as `model: lenet5`")
+    for key in values:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, 1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(KEYS)}"
+            raise RecipeError(f"{where} has the unknown key {key!r}: {hint}")
+    for key in ("model", "data"):
+        if key not in values:
+            raise RecipeError(f"{where} lacks the key {key!r}, which has no default")
+    return Recipe(**values)
+
+
+def read(path, **changes):
+    """The `Recipe` in a YAML file, some keys changed."""
+    return from_dict({**read_values(path), **changes}, where=str(path))
+
+
+def read_values(path):
+    """The keys and values in a YAML file, as they stand there."""
+    try:
+        values = _yaml(Path(path).read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read as a recipe: {_reason(error)}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds {_shown(values)}, expected keys and values, such as `model: lenet5`")
+    return values
+
+
+def overrides(words):
+    """["lr=0.1", "augment=[crop, flip]", "model_options.pooling=max"] → {"lr": 0.1, …}; values are YAML."""
+    changes = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"{word!r} is not of the form key=value")
+        changes[key] = _yaml(value, f"the value of {key}")
+    return changes
+
+
+def changed(values, changes):
+    """A plain dict of recipe values with overrides; `model_options.pooling` changes one entry of model_options."""
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for key, value in changes.items():
+        outer, dot, inner = key.partition(".")
+        if dot and outer == "model_options":
+            values[outer] = {**(values.get(outer) or {}), inner: value}
+        else:
+            values[key] = value
+    return values
+
+
+def _yaml(text, where):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+
+
+# ── Types and ranges ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_AT_LEAST = {
+    "validation": 0, "epochs": 1, "batch_size": 1, "accumulate": 1, "workers": 0, "prefetch": 1, "seed": 0,
+    "log_every": 1, "weight_decay": 0, "warmup": 0, "mixup": 0, "cutmix": 0, "clip_norm": 0,
+}  # fmt: skip
+_BELOW_ONE = ("momentum", "label_smoothing", "ema")
+_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+
+
+def _typed(key, value, kind):
+    """`value` as the field's type. YAML reads 1e-4 as a string: where a number is due, it is read as one."""
+    if kind is float or kind is int:
+        if isinstance(value, str):
+            try:
+                value = float(value) if kind is float else int(value)
+            except ValueError:
+                raise _wrong(key, value, "a number" if kind is float else "a whole number") from None
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if kind is int and not whole:
+            raise _wrong(key, value, "a whole number")
+        if not whole and not isinstance(value, float):
+            raise _wrong(key, value, "a number")
+        if not math.isfinite(value):
+            raise _wrong(key, value, "a finite number")
+        return kind(value)
+    if kind == int | None:
+        return None if value is None else _typed(key, value, int)
+    if kind == str | None:
+        return None if value is None else _typed(key, str(value) if isinstance(value, Path) else value, str)
+    if kind is bool and not isinstance(value, bool):
+        raise _wrong(key, value, "true or false")
+    if kind is str and not isinstance(value, str):
+        raise _wrong(key, value, "a word")
+    if kind is dict:
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise _wrong(key, value, "option names with values, such as {pooling: max}")
+        return dict(value)
+    if kind == tuple[str, ...]:
+        words = () if value is None else (value,) if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            raise _wrong(key, value, "a list of names, such as [crop, flip]")
+        return tuple(words)
+    if kind == tuple[float, float]:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise _wrong(key, value, "two numbers, such as [0.9, 0.999]")
+        return tuple(_typed(key, number, float) for number in value)
+    return value
+
+
+def _in_range(key, value):
+    if key in _CHOICES and value not in _CHOICES[key]:
+        near = difflib.get_close_matches(value, _CHOICES[key], 1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}{hint}")
+    if key in _AT_LEAST and value is not None and value < _AT_LEAST[key]:
+        raise _wrong(key, value, f"at least {_AT_LEAST[key]}")
+    if key in _BELOW_ONE and not 0 <= value < 1:
+        raise _wrong(key, value, "at least 0 and below 1")
+    if key == "betas" and not all(0 <= beta < 1 for beta in value):
+        raise _wrong(key, list(value), "two numbers, each at least 0 and below 1")
+    if key == "lr" and value <= 0:
+        raise _wrong(key, value, "a number above 0")
+
+
+def _wrong(key, value, expected):
+    return RecipeError(f"{key} is {_shown(value)}, expected {expected}")
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _reason(error):
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
