@@ -1,0 +1,135 @@
+"""Recipes: what is read is what was written, and what is wrong is said in one sentence."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from cnncourse import recipe, runtime
+from cnncourse.recipe import Recipe, RecipeError
+
+SMALL = {"model": "lenet5", "data": "mnist_mini"}
+
+
+def test_a_recipe_survives_yaml_unchanged(tmp_path):
+    made = Recipe(
+        **SMALL,
+        model_options={"pooling": "max"},
+        augment=("crop", "flip"),
+        lr=1e-4,
+        betas=(0.8, 0.99),
+        workers=2,
+        validation=100,
+    )
+    path = tmp_path / "recipe.yaml"
+    path.write_text(made.to_yaml())
+    assert recipe.read(path) == made
+
+
+def test_every_key_but_model_and_data_has_a_default():
+    fields = {entry.name: entry for entry in dataclasses.fields(Recipe)}
+    missing = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    assert missing == ["model", "data"]
+    assert tuple(fields) == recipe.KEYS
+
+
+@pytest.mark.parametrize("text", ["1e-4", "0.0001", "1.0e-4", "'1e-4'"])
+def test_numbers_with_an_exponent_are_numbers(text):
+    # YAML 1.1 wants a point and a sign, 1.0e-4: PyYAML reads 1e-4 as a string.
+    assert isinstance(yaml.safe_load("1e-4"), str)
+    made = recipe.from_dict({**SMALL, "lr": yaml.safe_load(text)})
+    assert made.lr == 1e-4 and type(made.lr) is float
+
+
+def test_a_whole_number_serves_where_a_number_is_due():
+    assert type(recipe.from_dict({**SMALL, "lr": 1}).lr) is float
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epoch": 3}, "unknown key 'epoch'.*did you mean 'epochs'"),
+        ({"learning_rate": 3}, "unknown key 'learning_rate'"),
+        ({"zzzz": 3}, "unknown key 'zzzz': the keys are model, data"),
+        ({"lr": "fast"}, "lr is 'fast', expected a number"),
+        ({"lr": True}, "lr is True, expected a number"),
+        ({"lr": 0}, "lr is 0.0, expected a number above 0"),
+        ({"lr": float("nan")}, "lr is nan, expected a finite number"),
+        ({"epochs": 2.5}, "epochs is 2.5, expected a whole number"),
+        ({"epochs": 0}, "epochs is 0, expected at least 1"),
+        ({"nesterov": "yes please"}, "nesterov is 'yes please', expected true or false"),
+        ({"nesterov": True, "momentum": 0}, "nesterov is true, which needs .* momentum above 0"),
+        ({"momentum": 1.0}, "momentum is 1.0, expected at least 0 and below 1"),
+        ({"optimizer": "adamm"}, "optimizer is 'adamm', expected one of sgd, .*did you mean 'adam'"),
+        ({"schedule": "cos"}, "schedule is 'cos'.*did you mean 'cosine'"),
+        ({"precision": "fp8"}, "precision is 'fp8', expected one of float32"),
+        ({"betas": [0.9]}, r"betas is \[0.9\], expected two numbers"),
+        ({"betas": [0.9, 1.5]}, r"betas is \[0.9, 1.5\]"),
+        ({"augment": {"flip": 1}}, "augment is .*expected a list of names"),
+        ({"model_options": "max"}, "model_options is 'max', expected option names with values"),
+        ({"workers": -1}, "workers is -1, expected at least 0"),
+        ({"warmup": 20}, "warmup is 20 epochs, expected at most epochs, 10"),
+        ({"model": 5}, "model is 5, expected a word"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(changes, words):
+    with pytest.raises(RecipeError, match=words) as error:
+        recipe.from_dict({**SMALL, **changes})
+    assert "\n" not in str(error.value)
+
+
+def test_model_and_data_are_demanded():
+    with pytest.raises(RecipeError, match="lacks the key 'data'"):
+        recipe.from_dict({"model": "lenet5"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("model: [", "is not YAML"),
+        ("just words", "expected keys and values"),
+        ("", "expected keys and values"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named(tmp_path, content, words):
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=words) as error:
+        recipe.read(path)
+    assert "broken.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_or_binary_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=re.escape(str(tmp_path / "none.yaml"))):
+        recipe.read(tmp_path / "none.yaml")
+    (tmp_path / "picture.yaml").write_bytes(b"\xff\xd8\xff\x00")
+    with pytest.raises(RecipeError, match=r"picture\.yaml"):
+        recipe.read(tmp_path / "picture.yaml")
+
+
+def test_overrides_are_yaml_and_reach_into_model_options():
+    changes = recipe.overrides(
+        ["lr=1e-2", "augment=[crop, flip]", "model_options.pooling=max", "workers=null"]
+    )
+    made = recipe.from_dict(recipe.changed({**SMALL, "model_options": {"activation": "relu"}}, changes))
+    assert (made.lr, made.augment, made.workers) == (0.01, ("crop", "flip"), None)
+    assert made.model_options == {"activation": "relu", "pooling": "max"}
+
+
+@pytest.mark.parametrize("word", ["lr", "=3", "lr 3"])
+def test_an_override_without_key_or_value_is_refused(word):
+    with pytest.raises(RecipeError, match="not of the form key=value"):
+        recipe.overrides([word])
+
+
+def test_changing_a_recipe_leaves_the_first_one_alone():
+    values = {**SMALL, "model_options": {"pooling": "average"}}
+    recipe.changed(values, {"model_options.pooling": "max", "lr": 1})
+    assert values == {**SMALL, "model_options": {"pooling": "average"}}
+    made = Recipe(**SMALL)
+    assert made.replace(epochs=3).epochs == 3 and made.epochs == 10
+
+
+def test_the_precisions_are_those_of_the_runtime():
+    assert tuple(runtime.PRECISIONS) == recipe.PRECISIONS
