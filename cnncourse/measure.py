@@ -232,7 +232,7 @@ def table(model: nn.Module, input_shape) -> "Table":
     watch = _Watch(model)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     gpus = [device] if device.type == "cuda" else []
-    with _eval_mode(model), torch.random.fork_rng(gpus), watch.hooks(), torch.no_grad():
+    with eval_mode(model), torch.random.fork_rng(gpus), watch.hooks(), torch.no_grad():
         try:
             with FlopCounterMode(display=False) as counter, _FollowField():
                 torch.func.functional_call(model, buffers, (x,))
@@ -610,7 +610,8 @@ def _shares_memory(tensor, others):
 
 
 @contextmanager
-def _eval_mode(model):
+def eval_mode(model):
+    """Within this context every part of the model is in eval mode; afterwards each is again as it was."""
     flags = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
