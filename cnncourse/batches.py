@@ -323,7 +323,7 @@ class _Pixels(torch.utils.data.Dataset):
     def __getitems__(self, indices):
         try:
             return self.image_set.fetch(torch.tensor(indices, dtype=torch.int64))
-        except RuntimeError as error:  # raised again where the batches are consumed, without the worker's traceback
+        except RuntimeError as error:  # raised again by the batches, without a traceback
             return str(error)
 
 

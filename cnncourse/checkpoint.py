@@ -1,7 +1,8 @@
 """Checkpoints on disk: whole or not there, and read only when every byte is the one that was written."""
 
+import contextlib
+import io
 import os
-import pickle
 import zipfile
 from pathlib import Path
 
@@ -15,31 +16,34 @@ class RunError(RuntimeError):
 def read_checkpoint(path, device="cpu"):
     """The state in a checkpoint file. A file that is missing, damaged or no checkpoint: `RunError` naming it."""
     try:
-        with zipfile.ZipFile(path) as archive:  # torch's files are zip archives: each part has a checksum
-            damaged = archive.testzip()
-        state = None if damaged else torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(_verified(path), map_location=device, weights_only=True)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        KeyError,
-    ) as error:
+    except Exception as error:  # a damaged archive or pickle can raise anything
         raise RunError(f"{path} is damaged or no checkpoint: {' '.join(str(error).split())[:120]}") from error
-    if damaged:
-        raise RunError(f"{path} is damaged: the checksum of its part {damaged} is wrong")
     if not isinstance(state, dict) or state.get("format") != 1 or "model" not in state:
         raise RunError(f"{path} is no checkpoint of this trainer")
     return state
 
 
+def _verified(path):
+    """The file's archive packed anew, from parts whose checksums are right.
+
+    torch's files are zip archives, in which each part has a checksum that torch does not look at. Reading the
+    file itself after checking it would not do: two readers differ on an archive with a damaged header.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(packed, "w") as copy:
+        for part in archive.infolist():
+            copy.writestr(part.filename, archive.read(part))  # BadZipFile, where the checksum is wrong
+    packed.seek(0)
+    return packed
+
+
 def write_whole(path, content):
     """Replace the file at `path` by these bytes, or leave it as it was: `RunError` when they cannot be written."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.part")  # one name: what a killed process left is written over
     try:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -51,4 +55,5 @@ def write_whole(path, content):
             f"{path} cannot be written ({error.strerror or error}); what was there before is kept"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

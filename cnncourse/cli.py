@@ -68,7 +68,7 @@ def train_command(
             if not recipe_file or not out:
                 raise recipe.RecipeError("train needs a recipe and --out FOLDER, or --resume FOLDER")
             folder, made = out, _read_recipe(recipe_file, values)
-            if (folder / "recipe.yaml").exists():
+            if any((folder / name).exists() for name in ("recipe.yaml", "last.pt", "metrics.jsonl")):
                 raise recipe.RecipeError(
                     f"{folder} already holds a run: go on with --resume {folder}, or choose another folder"
                 )
@@ -82,6 +82,8 @@ def _run(trainer, folder, tensorboard):
         _make_folder(folder)
     if (folder / "last.pt").exists():
         trainer.load(folder / "last.pt")
+    if trainer.epoch > trainer.recipe.epochs:
+        raise recipe.RecipeError(f"epochs is {trainer.recipe.epochs}, but {folder} has done {trainer.epoch}")
     if first:
         train.write_whole(folder / "recipe.yaml", trainer.recipe.to_yaml().encode())
         if trainer.rows:

@@ -7,11 +7,15 @@ python -m cnncourse.experiments lenet_pooling --data-root DIR      # what `make 
 """
 
 import argparse
+import contextlib
 import dataclasses
+import importlib.metadata
 import json
+import math
 import statistics
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import torch
@@ -22,7 +26,19 @@ from torchvision.transforms.v2 import functional as transforms
 from . import data, models, recipe, runtime, train
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPES, STUDIES, RESULTS = ROOT / "recipes", ROOT / "recipes" / "studies", ROOT / "results"
+
+
+def _folder(*parts):
+    """A folder of the repository; of an installed package, the copy of it that was installed with the package."""
+    if not (ROOT / "pyproject.toml").exists():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for file in importlib.metadata.files("cnncourse") or ():
+                if file.parent.parts[-len(parts) - 1 :] == ("cnncourse", *parts) and "share" in file.parts:
+                    return Path(file.locate()).resolve().parent
+    return ROOT.joinpath(*parts)
+
+
+RECIPES, STUDIES, RESULTS = _folder("recipes"), _folder("recipes", "studies"), _folder("results")
 
 
 def trainer_for(recipe):
@@ -100,8 +116,8 @@ def fitted(image_set, size):
     """The set itself if its images fit into size×size, else with images reduced to it (antialiased bilinear)."""
     if max(image_set.shape[1:]) <= size:
         return image_set
-    if not isinstance(image_set, data.ImageSet):
-        return image_set.resized(size)
+    if not isinstance(image_set, data.ImageSet):  # files, then read at that size
+        return dataclasses.replace(image_set, shape=(image_set.shape[0], size, size))
     small = transforms.resize(image_set.images, [size, size], antialias=True)
     return dataclasses.replace(image_set, images=small)
 
@@ -134,8 +150,10 @@ def class_probabilities(model, state, path, *, invert=False):
     left, right, top, bottom = state["padding"]
     try:
         with Image.open(path) as file:
+            if file.mode[0] in "IF":  # Pillow would cut their pixels at 255 instead of scaling them
+                raise ValueError("its pixels have more than 8 bits, expected 8")
             image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise train.RunError(f"{path} is no image that can be read: {error}") from error
     inside = width - left - right, height - top - bottom
     image = ImageOps.fit(ImageOps.invert(image) if invert else image, inside, Image.Resampling.BILINEAR)
@@ -161,7 +179,12 @@ def read_study(name):
     study = yaml.safe_load((STUDIES / f"{name}.yaml").read_text(encoding="utf-8"))
     base = yaml.safe_load((RECIPES / study["recipe"]).read_text(encoding="utf-8"))
     study["base"] = recipe.changed(base, study.get("changes", {}))
-    return {"tune": {}, "seeds": [0, 1, 2], "variants": {"": {}}, **study}
+    study = {"tune": {}, "seeds": [0, 1, 2], "variants": {"": {}}, **study}
+    if study["tune"] and (len(study["tune"]) > 1 or not study["base"].get("validation")):
+        raise train.RecipeError(
+            f"study {name} tunes {', '.join(study['tune'])}: expected one key, and a recipe with validation images"
+        )
+    return study
 
 
 def run_study(name, data_root=None, report=print):
@@ -192,11 +215,11 @@ def run_study(name, data_root=None, report=print):
         report(
             f"{name} {variant}: test accuracy {variants[variant]['mean']:.4f} ± {variants[variant]['std'] or 0:.4f}"
         )
-    shown = {key: value for key, value in made.to_dict().items() if key not in ("data_root", "seed")}
+    base = recipe.from_dict(study["base"]).to_dict()
     return {
         "study": name,
         "title": study["title"],
-        "recipe": {**shown, **{key: study["base"].get(key, shown.get(key)) for key in study["base"]}},
+        "recipe": {key: value for key, value in base.items() if key not in ("data_root", "seed")},
         "seeds": study["seeds"],
         "tuned": study["tune"],
         "variants": variants,
@@ -237,7 +260,7 @@ def _run(made, report, final=True):
         test = trainer.evaluate(test_batches(made, trainer.model))
         outcome |= {
             "test_accuracy": runtime.significant(test["accuracy"]),
-            "test_loss": runtime.significant(test["loss"]),
+            "test_loss": runtime.significant(test["loss"]) if math.isfinite(test["loss"]) else None,
         }
         outcome["parameters"] = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
         # The processor's seconds are what the run cost, also where other programs kept it waiting.
@@ -271,14 +294,45 @@ def record(name, data_root=None):
     train.write_whole(RESULTS / f"{name}.json", content.encode())
 
 
+def recorded(name):
+    """What results/NAME.json holds: the runs of a study, with their seeds, rows, device, versions and command."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in RESULTS.glob("*.json")))
+        raise ValueError(f"{name!r} is not recorded, expected one of {known}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def results_table():
+    """The recorded studies as a Markdown table: test accuracy, mean ± standard deviation over the seeds."""
+    lines = ["| Study | Variant | Test accuracy | Seeds | Parameters |", "| --- | --- | --- | --- | --- |"]
+    for path in sorted(RESULTS.glob("*.json")):
+        result = recorded(path.stem)
+        for variant, outcome in result["variants"].items():
+            runs = outcome["runs"]
+            spread = f" ± {100 * outcome['std']:.2f}" if outcome["std"] is not None else ""
+            cells = (
+                result["title"] if variant == next(iter(result["variants"])) else "",
+                variant,
+                f"{100 * outcome['mean']:.2f}{spread} %",
+                f"{len(runs)}",
+                f"{runs[0]['parameters']:,}",
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main(words):
     """Train studies again and write results/NAME.json."""
     parser = argparse.ArgumentParser(prog="python -m cnncourse.experiments", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="a study: a file in recipes/studies")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the full sets, in torchvision's layout")
     parser.add_argument("--list", action="store_true", help="list the studies")
+    parser.add_argument("--table", action="store_true", help="print what is recorded as a Markdown table")
     chosen = parser.parse_args(words)
-    if chosen.list or not chosen.names:
+    if chosen.table:
+        print(results_table())
+    elif chosen.list or not chosen.names:
         for name in studies():
             print(f"{name:24s} {read_study(name)['title']}")
     for name in chosen.names:

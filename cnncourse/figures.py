@@ -9,7 +9,7 @@ In a notebook, end the cell with `;` so that the figure is its only output.
 """
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,6 +30,9 @@ PALETTE = {
 
 # Signed values everywhere in the course: vermillion below zero, white at zero, blue above.
 SIGNED = LinearSegmentedColormap.from_list("signed", [PALETTE["vermillion"], "#ffffff", PALETTE["blue"]])
+
+# Heights of a landscape, low to high.
+_HEIGHTS = LinearSegmentedColormap.from_list("heights", ["#ffffff", "#a9bccd"])
 
 # The order in which curves take their colors: neighbors differ in lightness too, for gray printers.
 CYCLE = [PALETTE[name] for name in ("blue", "vermillion", "green", "orange", "purple", "sky", "ink")]
@@ -311,6 +314,57 @@ def direction_colors(gradient_x, gradient_y, *, strength=None):
     return 1 - depth[..., None] * (1 - color)
 
 
+def show_confusion(matrix, names, *, mark=None, width=6.4, ax=None):
+    """A confusion matrix: rows are the true classes, columns what was said. Right answers blue, mistakes vermillion.
+
+    matrix   (K, K) counts;   names   of the K classes
+    mark     (row, column) or (row, column, height, width) of cells to frame
+    Depth is the share of the row, mistakes shown against the largest of them; cells without images stay empty.
+    """
+    matrix = _numbers(matrix, "matrix", 2)
+    size = len(matrix)
+    if matrix.shape != (size, size) or not np.issubdtype(matrix.dtype, np.integer) or (matrix < 0).any():
+        raise ValueError(
+            f"matrix must be square and hold counts, got shape {matrix.shape} of {matrix.dtype}, "
+            f"smallest value {matrix.min()}"
+        )
+    if isinstance(names, str) or len(names := list(names)) != size:
+        raise ValueError(f"names must have one entry for each of the {size} classes, got {names!r}")
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    mistakes = np.where(np.eye(size, dtype=bool), 0, shares)
+    signed = np.where(np.eye(size, dtype=bool), shares, -mistakes / (mistakes.max() or 1))
+
+    figure, axis = plt.subplots(figsize=(width, width), layout="constrained") if ax is None else (None, ax)
+    _cells(axis, signed, signed=True, fmt=lambda share: " ", limits=(-1.6, 1.6), mark=mark)
+    colors = SIGNED(_norm(signed, True, (-1.6, 1.6))(signed))
+    for (true, said), count in np.ndenumerate(matrix):
+        if count:
+            look = dict(color=_readable(colors[true, said]), ha="center", va="center", fontsize=9)
+            axis.text(said, true, str(count), **look)
+    axis.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(size), names)
+    axis.tick_params(length=0)
+    axis.set(xlabel="what the network said", ylabel="what it was")
+    return figure if ax is None else axis
+
+
+def heat_over(image, heat):
+    """A heat map over a gray picture, as RGB: the picture in pale gray, vermillion where the heat is.
+
+    image   (H, W) gray values;   heat   (H, W) from 0, nothing, to 1, full color
+    """
+    image, heat = _numbers(image, "image", 2), _numbers(heat, "heat", 2)
+    if image.shape != heat.shape:
+        raise ValueError(f"heat must have the shape of the image, {image.shape}, got {heat.shape}")
+    if not 0 <= heat.min() <= heat.max() <= 1:
+        raise ValueError(f"heat must lie in 0…1, got {heat.min():.3g}…{heat.max():.3g}")
+    low, high = _norm_limits(image)
+    gray = (image.astype(float) - low)[..., None] / ((high - low) or 1)
+    color = np.array(to_rgb(PALETTE["vermillion"]))
+    heat = 0.75 * heat[..., None]
+    return (1 - heat) * (0.3 + 0.7 * gray) + heat * color * (0.7 + 0.3 * gray)
+
+
 # Curves --------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +411,145 @@ def _name_at_the_end(axis, lines):
             line.get_label(), (1, place), (4, 0), xycoords="axes fraction", textcoords="offset points",
             va="center", color=line.get_color(), fontsize=9,
         )  # fmt: skip
+
+
+# Planes --------------------------------------------------------------------------------------------------------
+
+
+def show_regions(
+    scores, points, labels, titles=None, *, limits=(-0.5, 1.5), mark=None, axes=("$x_1$", "$x_2$"),
+    columns=None, width=COLUMN, ax=None,
+):  # fmt: skip
+    """What each point of a plane is taken for: blue where its score is above 0, vermillion elsewhere.
+
+    scores   a function (N, 2) → (N,), or one for each panel; None draws the points alone
+    points   (N, 2);   labels   0 (vermillion squares) or 1 (blue disks) for each; or one of both for each panel
+    limits   (low, high) of both axes
+    mark     for each panel the index of a point to ring, or None
+    axes     the names of the two axes
+    ax       the Axes to draw in instead of a new figure (one for each panel)
+    """
+    scores = [scores] if scores is None or callable(scores) else list(scores)
+    count = len(scores)
+    points, labels = (
+        [np.asarray(each) for each in (values if np.ndim(values[0]) == depth else [values] * count)]
+        for values, depth in ((list(points), 2), (list(labels), 1))
+    )
+    for name, values in (("points", points), ("labels", labels)):
+        if len(values) != count:
+            raise ValueError(
+                f"{name} must be given once, or for each of the {count} panels, got {len(values)}"
+            )
+    marks = [None] * count if mark is None else _one_each(mark, count, "mark")
+    titles = _one_each(titles, count, "titles")
+    for at, kinds in zip(points, labels, strict=True):
+        if at.shape != (len(kinds), 2) or not np.isin(kinds, (0, 1)).all():
+            raise ValueError(
+                f"points must be (N, 2) with a label 0 or 1 for each, got {at.shape} and {kinds.shape} labels"
+            )
+    low, high = limits
+    if not low < high:
+        raise ValueError(f"limits must be (low, high) with low < high, got ({low}, {high})")
+
+    columns = min(columns or count, count)
+    rows = -(-count // columns)
+    if ax is None:
+        lines = max((title.count("\n") + 1 for title in titles if title), default=0)
+        beside, around = (0.5, 0.45) if any(axes) else (0.3, 0.25)  # ticks and names, in inches
+        size = (width, rows * (width / columns - beside + around + 0.18 * lines))
+        figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+        panels = grid.ravel()
+        for empty in panels[count:]:
+            empty.set_axis_off()
+    else:
+        panels = np.ravel(ax)
+        if len(panels) != count:
+            raise ValueError(f"ax must hold one Axes for each of the {count} panels, got {len(panels)}")
+    for axis, score, at, kinds, ring, title in zip(
+        panels, scores, points, labels, marks, titles, strict=False
+    ):
+        _region(axis, score, low, high)
+        _two_kinds(axis, at, kinds, ring)
+        ticks = MaxNLocator(3, integer=True).tick_values(low, high)
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        axis.set(xticks=ticks, yticks=ticks, aspect="equal", xlabel=axes[0], ylabel=axes[1])
+        axis.set(xlim=limits, ylim=limits, title=title or "")
+        axis.spines[:].set(visible=True, color=FRAME)
+    return figure if ax is None else ax
+
+
+def _region(axis, score, low, high):
+    """The half where the score is above 0 in light blue, the other in light vermillion, the border in ink."""
+    if score is None:
+        return
+    side = np.linspace(low, high, 401)
+    plane = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    values = np.asarray(score(plane), dtype=float)
+    if values.shape != (len(plane),):
+        raise ValueError(f"scores must give one number for each point, got shape {values.shape}")
+    values = values.reshape(len(side), len(side))
+    tints = [tuple(1 - 0.3 * (1 - np.array(to_rgb(PALETTE[name])))) for name in ("vermillion", "blue")]
+    axis.contourf(side, side, values > 0, levels=(-0.5, 0.5, 1.5), colors=tints)
+    if values.min() <= 0 < values.max():
+        axis.contour(side, side, values, levels=(0,), colors=PALETTE["ink"], linewidths=1.4)
+
+
+def _two_kinds(axis, points, labels, ring):
+    """Points of label 1 as blue disks, of label 0 as white squares in vermillion; small ones where there are many."""
+    size = 70 if len(points) <= 12 else 14
+    for label, look in (
+        (0, dict(marker="s", facecolor="white", edgecolor=PALETTE["vermillion"], linewidth=size**0.5 / 5)),
+        (1, dict(marker="o", facecolor=PALETTE["blue"], edgecolor="white", linewidth=size**0.5 / 10)),
+    ):
+        chosen = points[labels == label]
+        axis.scatter(chosen[:, 0], chosen[:, 1], s=size, zorder=3, clip_on=False, **look)
+    if ring is not None:
+        axis.scatter(
+            *points[ring], s=4 * size, zorder=4, facecolor="none", edgecolor=PALETTE["ink"], linewidth=1.4
+        )
+
+
+def show_paths(surface, paths, *, window=None, title=None, legend=True, width=4.6, ax=None):
+    """The contours of a surface, half a decade apart above its minimum, and the paths of descents over them.
+
+    surface   has `value` (…, 2) → (…), `minima`, `minimum_value` and `window`, as in `scratch.SURFACES`
+    paths     name → (k + 1, 2); a ring marks where a path starts, a marker where it ends, a cross each minimum
+    window    ((x0, x1), (y0, y1)), the part to draw; None: the surface's own
+    legend    names the paths in a box; False where another panel names the same colors
+    """
+    if not isinstance(paths, dict) or not paths:
+        raise ValueError(
+            f"paths must be a dict of name → points that is not empty, got {type(paths).__name__}"
+        )
+    paths = {name: _numbers(path, f"paths[{name!r}]", 2) for name, path in paths.items()}
+    for name, path in paths.items():
+        if path.shape[1] != 2:
+            raise ValueError(f"paths[{name!r}] must be (k + 1, 2), x and y, got shape {path.shape}")
+    (x0, x1), (y0, y1) = surface.window if window is None else window
+    if not (x0 < x1 and y0 < y1):
+        raise ValueError(f"window must be ((x0, x1), (y0, y1)) with x0 < x1 and y0 < y1, got {window!r}")
+    height = (width - 0.6) * (y1 - y0) / (x1 - x0) + 0.55
+    figure, axis = plt.subplots(figsize=(width, height), layout="constrained") if ax is None else (None, ax)
+
+    x, y = np.linspace(x0, x1, 301), np.linspace(y0, y1, 301)
+    above = surface.value(np.stack(np.meshgrid(x, y), axis=-1)) - surface.minimum_value
+    top = np.log10(above.max())
+    levels = np.linspace(top - 4.5, top, 10)
+    axis.contourf(x, y, np.log10(np.maximum(above, 1e-30)), levels, cmap=_HEIGHTS, extend="min")
+    axis.contour(x, y, np.log10(np.maximum(above, 1e-30)), levels, colors="#8b9dae", linewidths=0.5)
+    axis.plot(*np.transpose(surface.minima), "P", color="white", mec=PALETTE["ink"], ms=8, ls="", zorder=4)
+
+    for (name, path), color, marker in zip(paths.items(), cycle(CYCLE), cycle("os^DvX*"), strict=False):
+        axis.plot(*path.T, color="white", lw=3, alpha=0.6)
+        axis.plot(*path.T, color=color, lw=1.5, label=name)
+        axis.plot(*path[-1], marker, color=color, mec="white", ms=7, zorder=5)
+        axis.plot(*path[0], "o", color="white", mec=PALETTE["ink"], mew=1.4, ms=7, zorder=6)
+    axis.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="$x$", ylabel="$y$", aspect="equal")
+    if title is not None:
+        axis.set_title(title)
+    if legend:
+        axis.legend(frameon=True, framealpha=0.85, edgecolor=FRAME)
+    return figure if ax is None else axis
 
 
 # Parts ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ range: `RecipeError`, one sentence that names the key, the value and what was ex
 
 import dataclasses
 import difflib
-import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,7 +184,7 @@ def _typed(key, value, kind):
             raise _wrong(key, value, "a whole number")
         if not whole and not isinstance(value, float):
             raise _wrong(key, value, "a number")
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # also a NaN, and an integer too large for a float
             raise _wrong(key, value, "a finite number")
         return kind(value)
     if kind == int | None:

@@ -77,6 +77,12 @@ class Machine:
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return torch.nn.parallel.DistributedDataParallel(model, [self.device.index] if on_gpu else None)
 
+    def share(self, model):
+        """Give every process the first one's running statistics, so that all measure the model that is saved."""
+        if self.world > 1:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
     def wait(self):
         """Until the device has finished what it was given: before a clock is read."""
         if self.device.type in ("cuda", "mps"):

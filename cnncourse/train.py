@@ -21,15 +21,8 @@ from .checkpoint import RunError, read_checkpoint, write_whole
 from .recipe import Recipe, RecipeError
 
 __all__ = [
-    "Diverged",
-    "Recipe",
-    "RecipeError",
-    "RunError",
-    "Trainer",
-    "find_lr",
-    "learning_rate",
-    "supervised",
-]
+    "Diverged", "Recipe", "RecipeError", "RunError", "Trainer", "find_lr", "learning_rate", "supervised",
+]  # fmt: skip
 
 
 class Diverged(RunError):
@@ -193,6 +186,7 @@ class Trainer:
         """Mean loss and metrics over batches, {"loss": …, "accuracy": …}, with the model that is measured."""
         model = self.measured_model
         was_training = model.training
+        self.machine.share(model)
         model.eval()
         totals, count = {}, 0
         for x, labels in batches:

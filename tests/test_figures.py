@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -414,3 +415,185 @@ def test_curves_of_another_length_and_no_curves_are_refused():
         figures.plot_lines([0, 1, 2], [[1, 2, 3]])
     with pytest.raises(ValueError, match="name must be a text"):
         figures.glue("", 1)
+
+
+# Planes --------------------------------------------------------------------------------------------------------
+
+CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+
+
+def test_regions_are_colored_by_the_sign_of_the_score():
+    figure = figures.show_regions(lambda p: p[:, 0] - 0.5, CORNERS, [0, 0, 1, 1], ["right half"])
+    (axis,) = figure.axes
+    assert axis.get_title() == "right half"
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+    for at, name in (((-0.3, 0.5), "vermillion"), ((1.3, 0.5), "blue")):
+        column, row = axis.transData.transform(at)
+        seen = pixels[pixels.shape[0] - 1 - int(row), int(column)]
+        tint = 255 * (1 - 0.3 * (1 - np.array(to_rgb(PALETTE[name]))))
+        np.testing.assert_allclose(seen, tint, atol=2)
+
+
+def test_the_border_lies_where_the_score_is_zero():
+    figure = figures.show_regions(lambda p: p[:, 0] + p[:, 1] - 1.5, CORNERS, [0, 0, 0, 1])
+    border = figure.axes[0].collections[1].get_paths()[0].vertices
+    np.testing.assert_allclose(border.sum(axis=1), 1.5, atol=1e-6)
+
+
+def test_points_of_both_labels_are_drawn_apart_and_the_marked_one_is_ringed():
+    figure = figures.show_regions(None, CORNERS, [0, 1, 1, 0], mark=[2])
+    squares, disks, ring = (each.get_offsets() for each in figure.axes[0].collections)
+    np.testing.assert_array_equal(squares, [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(disks, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(ring, [[1, 0]])
+
+
+def test_each_panel_may_have_its_own_points_and_labels_and_a_row_its_number_of_columns():
+    panels = {"a": None, "b": lambda p: np.ones(len(p)), "c": None}
+    points = [CORNERS, CORNERS[:3], CORNERS]
+    figure = figures.show_regions(
+        panels.values(), points, [[0, 0, 0, 1], [1, 1, 1], [0] * 4], panels, columns=2
+    )
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["a", "b", "c"]
+    assert len(figure.axes[1].collections[-1].get_offsets()) == 3
+    assert not figure.axes[3].axison
+    assert drawn_over(figure) == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"labels": [0, 1, 2, 0]}, r"points must be \(N, 2\) with a label 0 or 1 for each"),
+        (
+            {"labels": [0, 1]},
+            r"points must be \(N, 2\) with a label 0 or 1 for each, got \(4, 2\) and \(2,\)",
+        ),
+        ({"labels": [[0, 0, 0, 1]] * 2}, "labels must be given once, or for each of the 1 panels, got 2"),
+        ({"limits": (1, 0)}, r"limits must be \(low, high\) with low < high, got \(1, 0\)"),
+        ({"scores": lambda p: p}, "scores must give one number for each point, got shape"),
+        ({"mark": [0, 1]}, "mark must have one entry for each of the 1"),
+    ],
+)
+def test_regions_say_what_does_not_fit(change, words):
+    fits = {"scores": None, "points": CORNERS, "labels": [0, 0, 0, 1]}
+    with pytest.raises(ValueError, match=words):
+        figures.show_regions(**fits | change)
+
+
+# What a network says ---------------------------------------------------------------------------------------------
+
+COUNTS = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]])
+
+
+def test_a_confusion_matrix_writes_its_counts_with_rows_true_and_columns_said():
+    figure = figures.show_confusion(COUNTS, ["coat", "shirt", "bag"], mark=(2, 1))
+    (axis,) = figure.axes
+    found = {
+        (int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
+        for text in axis.texts
+        if text.get_text().strip()
+    }
+    assert found == {(0, 0): "8", (0, 1): "2", (1, 0): "1", (1, 1): "9", (2, 1): "5", (2, 2): "5"}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["coat", "shirt", "bag"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["coat", "shirt", "bag"]
+    assert "was" in axis.get_ylabel() and "said" in axis.get_xlabel()
+    frame = next(patch for patch in axis.patches if isinstance(patch, Rectangle))
+    assert frame.get_xy() == (0.5, 1.5)
+
+
+def test_right_answers_are_blue_mistakes_vermillion_and_empty_cells_white():
+    colors = shown(figures.show_confusion(COUNTS, list("abc")).axes[0])
+    assert colors[0, 0, 2] > colors[0, 0, 0] and colors[2, 1, 0] > colors[2, 1, 2]
+    np.testing.assert_allclose(colors[0, 2], 1, atol=0.01)
+    assert colors[2, 1].sum() < colors[0, 1].sum() < colors[1, 0].sum()  # 5, 2 and 1 of ten: paler and paler
+    assert colors[1, 1].sum() < colors[2, 2].sum()
+
+
+@pytest.mark.parametrize(
+    "matrix, names, words",
+    [
+        (COUNTS[:2], "abc", "square"),
+        (COUNTS / 2, ["a", "b", "c"], "counts"),
+        (-COUNTS, ["a", "b", "c"], "counts"),
+        (COUNTS, ["a", "b"], "one entry for each of the 3 classes"),
+        (COUNTS, "abc", "one entry for each of the 3 classes"),
+    ],
+)
+def test_what_is_no_confusion_matrix_is_refused(matrix, names, words):
+    with pytest.raises(ValueError, match=words):
+        figures.show_confusion(matrix, names)
+
+
+def test_heat_tints_a_picture_without_hiding_it():
+    image, heat = np.array([[0, 255], [0, 255]], np.uint8), np.array([[0, 0], [1, 1]])
+    picture = figures.heat_over(image, heat)
+    assert picture.shape == (2, 2, 3) and 0 <= picture.min() <= picture.max() <= 1
+    assert np.ptp(picture[0], axis=1).max() == 0  # no heat: gray
+    assert (picture[1, :, 0] > picture[1, :, 2] + 0.2).all()  # heat: red above blue
+    assert (picture[:, 1] > picture[:, 0]).any(axis=1).all()  # what was brighter stays brighter
+
+
+@pytest.mark.parametrize(
+    "heat, words", [(np.zeros((3, 2)), "shape of the image"), (np.full((2, 2), 2), "0…1")]
+)
+def test_heat_of_another_size_or_range_is_refused(heat, words):
+    with pytest.raises(ValueError, match=words):
+        figures.heat_over(np.zeros((2, 2)), heat)
+
+
+# Descents ------------------------------------------------------------------------------------------------------
+
+
+def valley(window=((-2, 2), (-1, 1))):
+    """x² + y², the lowest point 3 units above sea."""
+    return SimpleNamespace(
+        value=lambda point: 3 + (point**2).sum(-1), minima=((0.0, 0.0),), minimum_value=3.0, window=window
+    )
+
+
+def test_a_path_runs_over_the_contours_from_its_ring_to_its_marker():
+    path = np.array([[1.5, 0.5], [0.5, 0.2], [0.1, 0.0]])
+    (axis,) = figures.show_paths(valley(), {"SGD": path, "Adam": path / 2}).axes
+    lines = {line.get_label(): line for line in axis.lines}
+    assert (
+        np.array_equal(lines["SGD"].get_xydata(), path)
+        and to_hex(lines["SGD"].get_color()) == PALETTE["blue"]
+    )
+    assert to_hex(lines["Adam"].get_color()) == PALETTE["vermillion"]
+    single = [line.get_xydata().tolist() for line in axis.lines if len(line.get_xydata()) == 1]
+    assert single == [[[0.0, 0.0]], [[0.1, 0.0]], [[1.5, 0.5]], [[0.05, 0.0]], [[0.75, 0.25]]]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["SGD", "Adam"]
+    assert axis.get_xlim() == (-2, 2) and axis.get_ylim() == (-1, 1) and axis.get_aspect() == 1
+
+
+def test_contours_are_half_a_decade_apart_above_the_minimum():
+    (axis,) = figures.show_paths(valley(), {"SGD": np.zeros((1, 2))}, legend=False).axes
+    highest = np.log10(2**2 + 1**2)  # at the corners
+    for drawn in axis.collections:
+        assert np.allclose(drawn.levels[-10:], highest - np.arange(9, -1, -1) / 2)
+    assert axis.get_legend() is None
+
+
+def test_paths_are_drawn_in_a_given_window_and_axes():
+    _, ax = plt.subplots()
+    window = ((0, 1), (0, 3))
+    assert figures.show_paths(valley(), {"a": np.zeros((2, 2))}, window=window, title="t", ax=ax) is ax
+    assert ax.get_xlim() == (0, 1) and ax.get_ylim() == (0, 3) and ax.get_title() == "t"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"paths": {}}, "paths must be a dict of name → points that is not empty, got dict"),
+        (
+            {"paths": {"a": np.zeros((4, 3))}},
+            r"paths\['a'\] must be \(k \+ 1, 2\), x and y, got shape \(4, 3\)",
+        ),
+        ({"paths": {"a": np.full((2, 2), np.nan)}}, r"paths\['a'\] must be finite, got 4 values"),
+        ({"window": ((1, 0), (0, 1))}, r"window must be .* with x0 < x1 and y0 < y1, got \(\(1, 0\)"),
+    ],
+)
+def test_paths_say_what_does_not_fit(change, words):
+    with pytest.raises(ValueError, match=words):
+        figures.show_paths(valley(), **{"paths": {"a": np.zeros((2, 2))}, **change})

@@ -56,6 +56,8 @@ def test_a_whole_number_serves_where_a_number_is_due():
         ({"lr": True}, "lr is True, expected a number"),
         ({"lr": 0}, "lr is 0.0, expected a number above 0"),
         ({"lr": float("nan")}, "lr is nan, expected a finite number"),
+        ({"lr": 10**400}, "lr is 1000.*expected a finite number"),
+        ({"seed": 10**400}, "seed is 1000.*expected a finite number"),
         ({"epochs": 2.5}, "epochs is 2.5, expected a whole number"),
         ({"epochs": 0}, "epochs is 0, expected at least 1"),
         ({"nesterov": "yes please"}, "nesterov is 'yes please', expected true or false"),

@@ -4,6 +4,7 @@ Each returns the value in the form the caller computes with, or raises one sente
 says what was expected and shows what came: `TypeError` for the wrong kind of thing, `ValueError` for a wrong value.
 """
 
+import math
 import operator
 
 import numpy as np
@@ -64,6 +65,27 @@ def integer(name, value, least, expected="an integer"):
     return number
 
 
+def real(name, value, least=-math.inf, most=math.inf, *, below=math.inf):
+    """`value` as a finite Python float with least ≤ value ≤ most and value < below; a bool is no number.
+
+    A Python float, so that it never widens the float32 array it multiplies.
+    """
+    try:
+        number = float(value)
+        fits = not isinstance(value, bool | np.bool_ | str | bytes) and np.ndim(value) == 0
+    except Exception:  # whatever Python cannot read as a number
+        fits = False
+    if not fits:
+        raise TypeError(f"{name} must be a number, got {_shown(value)}")
+    if math.isfinite(number) and least <= number <= most and number < below:
+        return number
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {number}")
+    limits = [f"at least {least:g}"] * (least > -math.inf) + [f"at most {most:g}"] * (most < math.inf)
+    limits += [f"below {below:g}"] * (below < math.inf)
+    raise ValueError(f"{name} must be {' and '.join(limits)}, got {number}")
+
+
 def pair(name, value, least):
     """An int, or a pair of them for height and width, as a pair of ints that are at least `least`."""
     if isinstance(value, tuple | list):
@@ -72,6 +94,13 @@ def pair(name, value, least):
         return integer(f"{name}[0]", value[0], least), integer(f"{name}[1]", value[1], least)
     both = integer(name, value, least, expected="an integer or a pair (height, width)")
     return both, both
+
+
+def flag(name, value):
+    """`value` as a bool, if it is one; no other value counts as true or false."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {_shown(value)}")
+    return bool(value)
 
 
 def choice(name, value, choices):

@@ -2,8 +2,18 @@
 
 from .explorer import Explorer, stylesheet
 from .kernel import KernelExplorer
+from .lenet import LeNetLive
+from .optimizer import OptimizerExplorer
 from .shape import ShapeExplorer
 
-EXPLORERS = (KernelExplorer, ShapeExplorer)
+EXPLORERS = (KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer)
 
-__all__ = ["EXPLORERS", "Explorer", "KernelExplorer", "ShapeExplorer", "stylesheet"]
+__all__ = [
+    "EXPLORERS",
+    "Explorer",
+    "KernelExplorer",
+    "LeNetLive",
+    "OptimizerExplorer",
+    "ShapeExplorer",
+    "stylesheet",
+]

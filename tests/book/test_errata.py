@@ -42,6 +42,8 @@ def repository(tmp_path):
     ]
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "05_edges.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/timeline.md").write_text("# Years\n\n(src-c103)=\nBox.", encoding="utf-8")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_a.py").write_text(TEST_FILE, encoding="utf-8")
     return tmp_path
@@ -76,6 +78,12 @@ def test_a_good_entry_has_no_problem(repository):
     assert errata.problems([ENTRY], repository) == []
 
 
+def test_an_entry_may_belong_to_a_page(repository):
+    entry = changed(id="C103", chapter="timeline", shown=["book/timeline.md#src-c103"])
+    assert errata.problems([entry], repository) == []
+    assert errata.chapter_title("timeline", repository) == "Years"
+
+
 def test_labels_of_a_notebook_are_explicit_labels_exercises_and_figures(repository):
     assert errata.labels(repository / "notebooks/05_edges.ipynb") == {"src-c003", "ex-05-1", "fig-05-dot"}
 
@@ -94,16 +102,22 @@ def test_the_title_of_a_chapter_is_its_first_heading(repository):
         (changed(id="C3"), "id must look like C003"),
         (changed(source="F"), "source must be one of A, B, C, D, E, got 'F'"),
         (changed(verdict="false"), "verdict must be one of wrong, imprecise, bug, got 'false'"),
-        (changed(chapter="99_none"), "chapter must name a notebook, got '99_none'"),
+        (changed(chapter="99_none"), "chapter must name a notebook or a page, got '99_none'"),
         (changed(claim=" "), "claim must be a sentence"),
         (changed(correct=5), "correct must be a sentence, got 5"),
         (changed(shown=[]), "shown must list at least one place"),
         (changed(shown="tests/test_a.py::test_it"), "shown must list at least one place"),
         (changed(shown=["notebooks/05_edges.ipynb#src-c999"]), "notebooks/05_edges.ipynb has no 'src-c999'"),
         (changed(shown=["notebooks/06_none.ipynb#src-c003"]), "notebooks/06_none.ipynb does not exist"),
+        (changed(chapter="none"), "chapter must name a notebook or a page, got 'none'"),
+        (changed(shown=["book/none.md#src-c003"]), "book/none.md does not exist"),
+        (changed(shown=["book/timeline.md#src-c999"]), "book/timeline.md has no 'src-c999'"),
         (changed(shown=["tests/test_a.py::helper"]), "tests/test_a.py has no 'helper'"),
         (changed(shown=["tests/test_b.py::test_it"]), "tests/test_b.py does not exist"),
-        (changed(shown=["chapter 5"]), "'chapter 5' is neither notebooks/NAME.ipynb#label nor tests/FILE.py"),
+        (
+            changed(shown=["chapter 5"]),
+            "'chapter 5' is neither notebooks/NAME.ipynb#label, book/NAME.md#label",
+        ),
         ({key: ENTRY[key] for key in ENTRY if key != "shown"}, "the keys must be id, source"),
         ("C003", "the keys must be id, source"),
     ],
