@@ -304,17 +304,18 @@ def recorded(name):
 
 
 def results_table():
-    """The recorded studies as a Markdown table: test accuracy, mean ± standard deviation over the seeds."""
+    """The recorded studies of several seeds as a Markdown table: test accuracy, mean ± standard deviation."""
     lines = ["| Study | Variant | Test accuracy | Seeds | Parameters |", "| --- | --- | --- | --- | --- |"]
     for path in sorted(RESULTS.glob("*.json")):
         result = recorded(path.stem)
         for variant, outcome in result["variants"].items():
             runs = outcome["runs"]
-            spread = f" ± {100 * outcome['std']:.2f}" if outcome["std"] is not None else ""
+            if outcome["std"] is None:
+                continue
             cells = (
                 result["title"] if variant == next(iter(result["variants"])) else "",
                 variant,
-                f"{100 * outcome['mean']:.2f}{spread} %",
+                f"{100 * outcome['mean']:.2f} ± {100 * outcome['std']:.2f} %",
                 f"{len(runs)}",
                 f"{runs[0]['parameters']:,}",
             )

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = """
 import sys, nbformat, nbclient, cnncourse
 assert cnncourse.__file__.startswith(sys.prefix), cnncourse.__file__
+from cnncourse import experiments
+assert len(experiments.recorded("lenet_mnist")["seeds"]) == 3 and "lenet_mnist" in experiments.studies()
 notebook = nbformat.read(sys.argv[1], as_version=4)
 nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
 """
@@ -43,10 +45,12 @@ def distributions(tmp_path_factory):
 def test_the_wheel_holds_data_notices_and_explorers_but_no_tests(distributions):
     wheel, _ = distributions
     names = zipfile.ZipFile(wheel).namelist()
-    for part in ("embedded/fashion_mnist_mini/", "embedded/mnist_mini/", "embedded/photographs/"):
-        inside = [name for name in names if part in name]
+    for part in ("fashion_mnist_mini/", "mnist_mini/", "photographs/", "lenet_live/"):
+        inside = [name for name in names if f"embedded/{part}" in name]
         assert any("LICENSE" in name or "NOTICE" in name for name in inside), part
     assert "cnncourse/widgets/kernel.js" in names
+    assert any(name.endswith("share/cnncourse/results/lenet_mnist.json") for name in names)
+    assert any(name.endswith("share/cnncourse/recipes/studies/lenet_mnist.yaml") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "book/", "notebooks/"))]
     assert wheel.stat().st_size < 12e6
 

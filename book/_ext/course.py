@@ -81,11 +81,13 @@ def write_generated_static(app):
 
 
 def number_by_chapter(app, env):
-    """Figures, tables and equations of chapter 05 are 05.1, 05.2 …, here as in its plain notebook."""
+    """Figures, tables and equations of chapter 05 are 05.1, 05.2 …, as in its plain notebook; those of a page 1, 2 …"""
     for page, kinds in env.toc_fignumbers.items():
-        if chapter := re.match(r"notebooks/(\d+)", page):
-            for kind, ids in kinds.items():
-                kinds[kind] = {name: (chapter[1], place) for place, name in enumerate(ids, start=1)}
+        chapter = re.match(r"notebooks/(\d+)", page)
+        for kind, ids in kinds.items():
+            kinds[kind] = {
+                name: (chapter[1], place) if chapter else (place,) for place, name in enumerate(ids, start=1)
+            }
     return []
 
 

@@ -3,6 +3,7 @@
 Each entry is one claim of a source that does not hold, and `shown` lists where the repository shows what does:
 
     notebooks/05_edges.ipynb#src-c003             a label, an exercise or a figure of a chapter
+    book/timeline.md#src-c103                     a label of a page
     tests/scratch/test_kernels.py::test_name      a test
 
 A target that does not exist is a warning, so it stops the build; `tests/book/test_errata.py` says the same sooner.
@@ -37,23 +38,38 @@ def read(path=DATA):
     return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or []
 
 
+def is_numbered(chapter):
+    """Whether the name is that of a notebook, 05_edges, and not of a page, timeline."""
+    return str(chapter)[:1].isdigit()
+
+
 def chapter_path(chapter, root=ROOT):
-    return Path(root) / "notebooks" / f"{chapter}.ipynb"
+    """The notebook of a chapter, or the page of that name."""
+    name = f"notebooks/{chapter}.ipynb" if is_numbered(chapter) else f"book/{chapter}.md"
+    return Path(root) / name
+
+
+def cells(path):
+    """The cells of a notebook; a page counts as one of Markdown."""
+    text = Path(path).read_text(encoding="utf-8")
+    if Path(path).suffix == ".ipynb":
+        return json.loads(text)["cells"]
+    return [{"cell_type": "markdown", "metadata": {}, "source": [text]}]
 
 
 def chapter_title(chapter, root=ROOT):
     """The text of a chapter's first heading."""
-    for cell in json.loads(chapter_path(chapter, root).read_text(encoding="utf-8"))["cells"]:
+    for cell in cells(chapter_path(chapter, root)):
         heading = re.search(r"^# (.+)$", "".join(cell["source"]), re.MULTILINE)
         if cell["cell_type"] == "markdown" and heading:
             return heading[1].strip()
     return chapter
 
 
-def labels(notebook):
-    """What a link into a notebook can name: `(label)=` lines, labels of directives and the names of figures."""
+def labels(path):
+    """What a link into a chapter can name: `(label)=` lines, labels of directives and the names of figures."""
     found = set()
-    for cell in json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]:
+    for cell in cells(path):
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             found.update(re.findall(r"^\(([\w-]+)\)=\s*$", text, re.MULTILINE))
@@ -78,12 +94,12 @@ def test_names(path):
 
 def target_problem(target, root=ROOT):
     """One sentence that says why a `shown` target cannot be followed, or None."""
-    if match := re.fullmatch(r"(notebooks/\w+\.ipynb)#([\w-]+)", target):
+    if match := re.fullmatch(r"(notebooks/\w+\.ipynb|book/\w+\.md)#([\w-]+)", target):
         path, name, available = Path(root) / match[1], match[2], labels
     elif match := re.fullmatch(r"(tests/[\w/]+\.py)::(\w+(?:::\w+)?)", target):
         path, name, available = Path(root) / match[1], match[2], test_names
     else:
-        return f"{target!r} is neither notebooks/NAME.ipynb#label nor tests/FILE.py::test_name"
+        return f"{target!r} is neither notebooks/NAME.ipynb#label, book/NAME.md#label nor tests/FILE.py::test_name"
     if not path.is_file():
         return f"{match[1]} does not exist"
     if name not in available(path):
@@ -103,7 +119,7 @@ def entry_problems(entry, root=ROOT):
     if entry["verdict"] not in VERDICTS:
         yield f"verdict must be one of {', '.join(VERDICTS)}, got {entry['verdict']!r}"
     if not chapter_path(entry["chapter"], root).is_file():
-        yield f"chapter must name a notebook, got {entry['chapter']!r}"
+        yield f"chapter must name a notebook or a page, got {entry['chapter']!r}"
     for key in ("claim", "correct"):
         if not (isinstance(entry[key], str) and entry[key].strip()):
             yield f"{key} must be a sentence, got {entry[key]!r}"
@@ -148,9 +164,11 @@ def place(target):
     if "::" in target:
         path, _, name = target.partition("::")
         return nodes.paragraph("", "", breakable(name), nodes.Text(" in "), breakable(path))
-    chapter, _, name = target.removeprefix("notebooks/").partition(".ipynb#")
+    path, _, name = target.partition("#")
+    chapter = Path(path).stem
     kind = {"src": "box", "fig": "figure", "ex": "exercise"}.get(name.partition("-")[0], "passage")
-    link = cross_reference("ref", name, nodes.inline("", f"{kind} in chapter {chapter.partition('_')[0]}"))
+    where = f"in chapter {chapter.partition('_')[0]}" if is_numbered(chapter) else f"on the page “{chapter}”"
+    link = cross_reference("ref", name, nodes.inline("", f"{kind} {where}"))
     return nodes.paragraph("", "", link)
 
 
@@ -168,12 +186,14 @@ class Errata(SphinxDirective):
     def section(self, chapter, entries):
         self.env.note_dependency(str(chapter_path(chapter)))
         number, title = chapter.partition("_")[0], chapter_title(chapter)
+        page = f"/notebooks/{chapter}" if is_numbered(chapter) else f"/book/{chapter}"
+        name = f"chapter {number}" if is_numbered(chapter) else f"the page “{number}”"
         section = nodes.section("", ids=[f"errata-{number}"], names=[f"errata-{number}"])
-        section += nodes.title("", f"Chapter {number}")
+        section += nodes.title("", name[0].upper() + name[1:])
         counts = [f"{n} {v}" for v in VERDICTS if (n := sum(e["verdict"] == v for e in entries))]
-        link = cross_reference("doc", f"/notebooks/{chapter}", nodes.inline("", title))
+        link = cross_reference("doc", page, nodes.inline("", title))
         section += nodes.paragraph("", "", link, nodes.Text(f": {', '.join(counts)}."))
-        section += self.table(f"What the sources say, and what holds: chapter {number}", entries)
+        section += self.table(f"What the sources say, and what holds: {name}", entries)
         return section
 
     def table(self, title, entries):

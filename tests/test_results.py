@@ -1,0 +1,98 @@
+"""What is recorded in results/ is whole, says where it comes from, and is what README.md prints."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cnncourse import experiments, recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = experiments.studies()
+
+
+def test_every_study_is_recorded_and_every_record_is_a_study():
+    assert [path.stem for path in sorted(experiments.RESULTS.glob("*.json"))] == NAMES
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_can_be_read(path):
+    recipe.read(path)
+    assert path.read_text(encoding="utf-8").startswith("# "), "a recipe begins by saying what it is for"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_is_what_its_study_asks_for(name):
+    result, study = experiments.recorded(name), experiments.read_study(name)
+    assert result["title"] == study["title"] and result["seeds"] == study["seeds"]
+    assert list(result["variants"]) == list(study["variants"])
+    shown = recipe.from_dict(result["recipe"])
+    assert shown.replace(data_root=None, seed=0) == recipe.from_dict(study["base"])
+    for variant, outcome in result["variants"].items():
+        assert outcome["changes"] == study["variants"][variant]
+        assert [run["seed"] for run in outcome["runs"]] == study["seeds"]
+        assert {key: len(values) for key, values in study["tune"].items()} == (
+            {key: len(outcome["trials"]) for key in study["tune"]}
+        )
+        best = max(outcome["trials"], key=lambda trial: trial["validation_accuracy"], default={})
+        assert outcome["chosen"] == {key: best[key] for key in study["tune"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_mean_and_the_spread_are_those_of_the_runs(name):
+    for outcome in experiments.recorded(name)["variants"].values():
+        accuracies = [run["test_accuracy"] for run in outcome["runs"]]
+        assert outcome["mean"] == pytest.approx(statistics.mean(accuracies), rel=1e-5)
+        if len(accuracies) > 1:
+            assert outcome["std"] == pytest.approx(statistics.stdev(accuracies), rel=1e-4)
+        for run in outcome["runs"]:
+            assert [row["epoch"] for row in run["rows"]] == list(range(1, len(run["rows"]) + 1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_says_where_it_comes_from(name):
+    result = experiments.recorded(name)
+    assert {"device", "threads", "python", "torch", "torchvision", "numpy", "commit"} <= set(
+        result["environment"]
+    )
+    assert re.fullmatch(r"[0-9a-f]{12}", result["environment"]["commit"]), "recorded from a clean commit"
+    assert result["command"] == f"make results NAME={name}"
+    assert not re.search(r"/(home|root|tmp|work)\b", str(result)), "a path of the machine that recorded it"
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most_parameters"),
+    [("lenet_fashion_mnist", 0.91, 65_000), ("lenet_mnist", 0.992, 65_000)],
+)
+def test_the_recipes_reach_what_the_course_promises(name, least, most_parameters):
+    (outcome,) = experiments.recorded(name)["variants"].values()
+    assert len(outcome["runs"]) >= 3
+    assert all(
+        run["test_accuracy"] >= least and run["parameters"] <= most_parameters for run in outcome["runs"]
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if len(experiments.read_study(name)["variants"]) > 1]
+)
+def test_a_comparison_has_three_seeds_and_a_rate_for_each_side(name):
+    study = experiments.read_study(name)
+    if name != "lenet_loading":  # which compares seconds; the numbers are the same by construction
+        assert len(study["seeds"]) >= 3 and "lr" in study["tune"]
+
+
+def test_loading_changes_the_time_and_nothing_else():
+    variants = experiments.recorded("lenet_loading")["variants"].values()
+    assert len({outcome["mean"] for outcome in variants}) == 1
+
+
+def test_the_readme_prints_the_recorded_results():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert experiments.results_table() in readme, "run: python -m cnncourse.experiments --table"
+
+
+def test_the_shipped_digits_network_is_trained_by_its_recipe():
+    made = yaml.safe_load((ROOT / "recipes/lenet_live.yaml").read_text(encoding="utf-8"))
+    assert "normalization" not in made["model_options"], "the page computes with weights and biases alone"
