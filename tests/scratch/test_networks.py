@@ -14,7 +14,12 @@ from cnncourse.scratch.networks import ACTIVATIONS, INITIALIZATIONS, LOSSES, MLP
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([[0], [1], [1], [0]])
 
-TORCH_ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "swish": F.silu}  # the others are in F
+TORCH_ACTIVATIONS = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "swish": F.silu,
+    "hardsigmoid": lambda x: F.relu6(x + 3) / 6,  # F.hardsigmoid's slope is 1/6 in float32 only
+}  # the others are in F
 TORCH_LOSSES = {"binary_cross_entropy": F.binary_cross_entropy_with_logits}
 
 
