@@ -9,7 +9,7 @@ import threading
 import hypothesis
 import pytest
 
-# CI draws the same examples every time, so that it is red only where something changed; elsewhere they are new each time.
+# CI draws the same examples every time, so that it is red only where something changed; elsewhere they are new.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
