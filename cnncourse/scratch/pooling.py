@@ -11,7 +11,7 @@ left out is the kernel size, and padding is at most half of it. Nothing that is 
 
 import numpy as np
 
-from ._check import float_arrays, integer, layout, number_array, pair, shape
+from ._check import flag, float_arrays, integer, layout, number_array, pair, shape
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -146,7 +146,7 @@ def stochastic_pool2d(x, kernel_size, stride=None, *, training, rng):
     is never drawn from any other. Zeiler and Fergus, "Stochastic Pooling for Regularization of Deep CNNs", 2013.
     """
     (x,) = float_arrays(x=x)
-    training = _flag("training", training)
+    training = flag("training", training)
     rows, columns = _sliding_windows(x, kernel_size, stride)
     if not (np.isfinite(x).all() and (x >= 0).all()):
         raise ValueError(
@@ -227,7 +227,7 @@ def _along(vector, axis):
 
 
 def _max(x, rows, columns, return_indices):
-    if not _flag("return_indices", return_indices):
+    if not flag("return_indices", return_indices):
         return _largest(_largest(x, rows, axis=-2), columns, axis=-1)
     across, column = _first_largest(x, columns, axis=-1)  # (N, C, H, W')
     y, row = _first_largest(across, rows, axis=-2)  # (N, C, H', W')
@@ -239,7 +239,7 @@ def _total(x, rows, columns):
 
 
 def _divisor(x, rows, columns, count_include_pad=True, divisor_override=None):
-    least = -1 if _flag("count_include_pad", count_include_pad) else 0
+    least = -1 if flag("count_include_pad", count_include_pad) else 0
     if divisor_override is not None:
         return integer("divisor_override", divisor_override, 1)
     return np.outer((rows >= least).sum(axis=1), (columns >= least).sum(axis=1)).astype(x.dtype)
@@ -254,7 +254,7 @@ def _sliding_windows(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mo
     kernel = pair("kernel_size", kernel_size, 1)
     stride = kernel if stride is None else pair("stride", stride, 1)
     padding, dilation = pair("padding", padding, 0), pair("dilation", dilation, 1)
-    _flag("ceil_mode", ceil_mode)
+    flag("ceil_mode", ceil_mode)
     if any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
         raise ValueError(f"padding must be at most half of kernel_size {kernel}, got {padding}")
     settings = zip(sizes, kernel, stride, padding, dilation, strict=True)
@@ -304,12 +304,6 @@ def _image(x):
     if 0 in x.shape[-3:]:
         raise ValueError(f"x must have at least one channel and one pixel, got shape {x.shape}")
     return x
-
-
-def _flag(name, value):
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
 
 
 def _or_one(x):

@@ -1,5 +1,7 @@
 """What the tests of explorers in pages share."""
 
+from axe_playwright_python.sync_playwright import Axe
+
 PHONE = {"width": 390, "height": 844}
 COLUMN = {"width": 736, "height": 1000}  # the width of the book's text
 
@@ -14,3 +16,12 @@ html[data-theme="dark"] body {{ background: #14191e; color: #dfe5ea }}</style></
 def settle(page):
     """Wait until what was asked for has been painted."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def serious_findings(page):
+    """What axe finds on the page that keeps somebody from using it: (rule, elements)."""
+    return [
+        (finding["id"], [node["html"] for node in finding["nodes"]])
+        for finding in Axe().run(page).response["violations"]
+        if finding["impact"] in ("serious", "critical")
+    ]

@@ -7,8 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from explorer_pages import COLUMN, PHONE, settle
+from explorer_pages import COLUMN, PHONE, serious_findings, settle
 from scipy.signal import correlate2d
 
 from cnncourse import scratch
@@ -619,12 +618,7 @@ def test_axe_finds_nothing_serious(visit, viewport, dark, photograph):
         page.keyboard.press("Tab")
     settle(page)
     page.wait_for_timeout(200)  # colors of the cells have come to rest
-    findings = [
-        (finding["id"], [node["html"] for node in finding["nodes"]])
-        for finding in Axe().run(page).response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
-    assert findings == []
+    assert serious_findings(page) == []
 
 
 def test_what_happens_is_announced_politely_once_things_are_still(visit):

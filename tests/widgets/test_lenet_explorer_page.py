@@ -6,8 +6,7 @@ import statistics
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
-from explorer_pages import COLUMN, PHONE, settle
+from explorer_pages import COLUMN, PHONE, serious_findings, settle
 
 from cnncourse import models
 from cnncourse.embedded import make_lenet_live
@@ -497,12 +496,7 @@ def test_axe_finds_nothing_serious(visit, viewport, dark):
     press(page, "Clear")
     page.locator(".x-bar-row").nth(2).click()
     settle(page)
-    findings = [
-        (finding["id"], [node["html"] for node in finding["nodes"]])
-        for finding in Axe().run(page).response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
-    assert findings == []
+    assert serious_findings(page) == []
 
 
 def test_the_answer_is_announced_politely_once_things_are_still(visit):

@@ -6,8 +6,7 @@ import statistics
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from explorer_pages import PHONE, settle
+from explorer_pages import PHONE, serious_findings, settle
 
 from cnncourse import scratch
 from cnncourse.widgets import OptimizerExplorer
@@ -525,12 +524,7 @@ def test_axe_finds_nothing_serious(visit, viewport, dark):
     page.keyboard.press("Tab")
     settle(page)
     page.wait_for_timeout(200)
-    findings = [
-        (finding["id"], [node["html"] for node in finding["nodes"]])
-        for finding in Axe().run(page).response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
-    assert findings == []
+    assert serious_findings(page) == []
 
 
 def test_the_race_is_announced_politely_once_things_are_still(visit):

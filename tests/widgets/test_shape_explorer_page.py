@@ -9,8 +9,7 @@ import statistics
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
-from explorer_pages import COLUMN, PHONE, settle
+from explorer_pages import COLUMN, PHONE, serious_findings, settle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -935,12 +934,7 @@ def test_axe_finds_nothing_serious(visit, viewport, dark):
     page.get_by_role("button", name="Next window").first.focus()
     settle(page)
     page.wait_for_timeout(200)
-    findings = [
-        (finding["id"], [node["html"] for node in finding["nodes"]])
-        for finding in Axe().run(page).response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
-    assert findings == []
+    assert serious_findings(page) == []
 
 
 def test_the_shape_is_announced_politely_once_things_are_still(visit):
