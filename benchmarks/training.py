@@ -14,7 +14,7 @@ import statistics
 import time
 
 import torch
-from timing import circumstances
+from timing import THREADS, circumstances
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -104,7 +104,7 @@ def trained(name, root, device):
     """A function that trains one epoch with the package's trainer; nothing is measured in between."""
     made = Recipe(
         model="lenet5", model_options={"activation": "relu", "pooling": "max"}, data=name, data_root=root,
-        epochs=10**6, batch_size=BATCH, lr=0.01, schedule="constant", device=str(device),
+        epochs=10**6, batch_size=BATCH, lr=0.01, schedule="constant", device=str(device), threads=THREADS,
     )  # fmt: skip
     trainer = experiments.trainer_for(made)
     trainer.test = None
@@ -131,7 +131,7 @@ def main():
     parser.add_argument("--data-root")
     root = parser.parse_args().data_root
     name = "fashion_mnist" if root else "fashion_mnist_mini"
-    machine = runtime.start()
+    machine = runtime.start(threads=THREADS)
     device, image_set = machine.device, data.load(name, "train", root)
     images = nn.functional.pad(image_set.images, (2, 2, 2, 2)).to(device)
     labels = image_set.labels.to(device)

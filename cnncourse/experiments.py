@@ -48,7 +48,7 @@ def trainer_for(recipe):
     larger ones are reduced to it. With `validation`, the rows' test columns are measured on images held out of
     the training set; otherwise on the test set.
     """
-    machine = runtime.start(recipe.device, precision=recipe.precision, deterministic=recipe.deterministic)
+    machine = train.machine_for(recipe)
     model = model_for(recipe)
     training, held_out = split(recipe)
     return train.Trainer(
@@ -81,7 +81,7 @@ def split(recipe):
 
 def test_batches(recipe, model):
     """The batches of the test set for a model of this recipe."""
-    machine = runtime.start(recipe.device, precision=recipe.precision, deterministic=recipe.deterministic)
+    machine = train.machine_for(recipe)
     return batches_for(recipe, data.load(recipe.data, "test", recipe.data_root), model.input_size, machine)
 
 

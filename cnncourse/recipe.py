@@ -38,8 +38,9 @@ class Recipe:
                  cosine (down to 0), after `warmup` epochs (a fraction is allowed) in which the rate rises
     regularizers label_smoothing, mixup and cutmix (α of the Beta distribution, 0 for off), clip_norm (0 for off),
                  ema (decay of the averaged weights that are measured and kept beside the others, 0 for off)
-    machine      precision, channels_last, compile, deterministic, device, workers (None: the set lies on
-                 the device; a number: so many loading processes), prefetch (batches each of them keeps ready)
+    machine      precision, channels_last, compile, deterministic, device, threads (of the processor; small networks
+                 on two of them are slower than on one as soon as another program runs), workers (None: the set lies
+                 on the device; a number: so many loading processes), prefetch (batches each of them keeps ready)
     """
 
     model: str
@@ -71,6 +72,7 @@ class Recipe:
     workers: int | None = None
     prefetch: int = 2
     device: str = "auto"
+    threads: int = 1
     seed: int = 0
     log_every: int = 50
 
@@ -164,8 +166,8 @@ def _yaml(text, where):
 # ── Types and ranges ────────────────────────────────────────────────────────────────────────────────────────────────
 
 _AT_LEAST = {
-    "validation": 0, "epochs": 1, "batch_size": 1, "accumulate": 1, "workers": 0, "prefetch": 1, "seed": 0,
-    "log_every": 1, "weight_decay": 0, "warmup": 0, "mixup": 0, "cutmix": 0, "clip_norm": 0,
+    "validation": 0, "epochs": 1, "batch_size": 1, "accumulate": 1, "workers": 0, "prefetch": 1, "threads": 1,
+    "seed": 0, "log_every": 1, "weight_decay": 0, "warmup": 0, "mixup": 0, "cutmix": 0, "clip_norm": 0,
 }  # fmt: skip
 _BELOW_ONE = ("momentum", "label_smoothing", "ema")
 _CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}

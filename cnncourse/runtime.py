@@ -89,18 +89,21 @@ class Machine:
             getattr(torch, self.device.type).synchronize()
 
 
-def start(device="auto", *, precision="float32", deterministic=False):
+def start(device="auto", *, precision="float32", deterministic=False, threads=1):
     """The `Machine` for this process; joins the others when torchrun started several.
 
     device         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps"
     precision      "float32", "bfloat16", or "float16" (with loss scaling)
     deterministic  only algorithms that give the same bits at every run; slower on a GPU
+    threads        of the processor for torch's arithmetic: where another program runs too, a small network trains
+                   several times slower on two than on one
 
     An unknown name: ValueError. A device that this machine lacks: RuntimeError.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     chosen = _device(device)
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(bool(deterministic))
     torch.backends.cudnn.benchmark = not deterministic
     if deterministic and chosen.type == "cuda":
@@ -156,17 +159,6 @@ def seed(number, *more):
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
         mixed ^= mixed >> 31
     torch.manual_seed(mixed)
-
-
-@contextlib.contextmanager
-def threads(count):
-    """Compute on `count` CPU threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Stopwatch:

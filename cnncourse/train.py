@@ -63,9 +63,7 @@ class Trainer:
 
     def __init__(self, model, train, test, recipe, *, loss=None):
         self.recipe, self.train, self.test = recipe, train, test
-        self.machine = runtime.start(
-            recipe.device, precision=recipe.precision, deterministic=recipe.deterministic
-        )
+        self.machine = machine_for(recipe)
         self.loss = loss or partial(supervised, label_smoothing=recipe.label_smoothing)
         if len(train) < recipe.accumulate:
             raise RunError(
@@ -247,6 +245,16 @@ class Trainer:
 
 
 # ── The parts that a recipe names ───────────────────────────────────────────────────────────────────────────────────
+
+
+def machine_for(recipe):
+    """This process's `Machine`, started as the recipe wants it."""
+    return runtime.start(
+        recipe.device,
+        precision=recipe.precision,
+        deterministic=recipe.deterministic,
+        threads=recipe.threads,
+    )
 
 
 def make_optimizer(parameters, recipe):

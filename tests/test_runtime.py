@@ -109,12 +109,15 @@ def test_seeds_repeat_and_do_not_resemble_each_other():
     assert torch.initial_seed() % 2**64 == 0xE220A8397B1DCDAF
 
 
-def test_threads_are_given_back():
+def test_small_networks_compute_on_one_thread_unless_told_otherwise():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), runtime.threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-        raise KeyError
-    assert torch.get_num_threads() == before
+    try:
+        runtime.start("cpu", threads=3)
+        assert torch.get_num_threads() == 3
+        runtime.start("cpu")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_stopwatch_counts_seconds():

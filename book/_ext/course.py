@@ -4,6 +4,7 @@ The theme and the stock Jupyter Book extensions do the rest. Nothing here is dow
 own font, explorers come from `cnncourse.widgets`.
 """
 
+import datetime
 import logging as python_logging
 import re
 import shutil
@@ -77,6 +78,22 @@ def write_generated_static(app):
         app.add_css_file(name, priority=900)
 
 
+# --- what is read again ---------------------------------------------------------------------------------------
+
+
+def executed_since(app, env, added, changed, removed):
+    """The chapters that ran after their pages were read: their outputs are new, though their files may be old."""
+    created = {
+        Path(record.uri).stem: record.created.replace(tzinfo=datetime.UTC).timestamp()
+        for record in notebooks.open_cache().list_cache_records()
+    }
+    return [
+        page
+        for page, read in env.all_docs.items()
+        if page.startswith("notebooks/") and created.get(Path(page).name, 0) > read / 1e6
+    ]
+
+
 # --- numbers ---------------------------------------------------------------------------------------------------
 
 
@@ -148,11 +165,31 @@ def make_scrollable_reachable(soup):
         table.wrap(wrapper)
 
 
+def failed():
+    """page → the sentences of its cells that failed when the chapters were run"""
+    return {f"notebooks/{name}": faults for name, faults in notebooks.read(notebooks.FAILURES).items()}
+
+
+def tell_failures(soup, faults):
+    """A chapter whose cells failed says so at its top: what stands below may lack outputs."""
+    box = soup.new_tag("div", attrs={"class": "admonition danger", "id": "failed"})
+    title = soup.new_tag("p", attrs={"class": "admonition-title"})
+    title.string = "A cell of this chapter failed when this page was built"
+    box.append(title)
+    for fault in faults:
+        line = soup.new_tag("p")
+        line.string = fault
+        box.append(line)
+    soup.find("h1").insert_after(box)
+
+
 def polish_body(app, pagename, templatename, context, doctree):
     """Make the page's body accessible where the stock writers are not."""
     if "body" not in context or doctree is None:
         return
     soup = BeautifulSoup(context["body"], "html.parser")
+    if faults := failed().get(pagename):
+        tell_failures(soup, faults)
     disclose(soup)
     unlabel_summaries(soup)
     drop_misused_roles(soup)
@@ -168,7 +205,7 @@ def add_launch_links(app, pagename, templatename, context, doctree):
     context["course_repository"] = url
     context["course_tag"] = tag
     context["course_launch"] = links = []
-    if not pagename.startswith("notebooks/"):
+    if not pagename.startswith("notebooks/") or pagename in failed():
         return
     name = Path(pagename).name
     links.append(
@@ -198,13 +235,13 @@ def drop_widget_state(app, pagename, templatename, context, doctree):
 
 
 def write_plain_notebooks(app, exception):
-    """Publish, beside the pages, one notebook per chapter that any Jupyter can show."""
+    """Publish, beside the pages, one notebook per chapter that any Jupyter can show, except of those that failed."""
     if exception is not None or app.builder.name != "html":
         return
     chapters = [
         name
         for name in app.env.toctree_includes.get(app.config.root_doc, [])
-        if name.startswith("notebooks/")
+        if name.startswith("notebooks/") and name not in failed()  # what it glues may be missing
     ]
     if not chapters:
         return
@@ -245,6 +282,7 @@ def setup(app):
     app.add_config_value("comments_config", {}, "env")  # Jupyter Book sets it for an extension left out here
     app.connect("builder-inited", write_generated_static)
     app.connect("builder-inited", add_template_filters)
+    app.connect("env-get-outdated", executed_since)
     app.connect("env-get-updated", number_by_chapter, priority=900)  # after Sphinx has numbered them through
     app.connect("html-page-context", drop_widget_state, priority=100)
     app.connect("html-page-context", polish_body, priority=400)
