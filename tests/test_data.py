@@ -240,7 +240,7 @@ def test_the_embedded_sets_need_neither_torchvision_nor_a_home(tmp_path):
         "import sys; from cnncourse import data; data.load('mnist_mini', 'test', root='/nowhere');"
         "assert 'torchvision' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=600)
 
 
 def copy_of_embedded(monkeypatch, tmp_path):

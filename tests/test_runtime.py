@@ -123,7 +123,7 @@ def test_small_networks_compute_on_one_thread_unless_told_otherwise():
 def test_a_stopwatch_counts_seconds():
     watch = runtime.Stopwatch(runtime.start("cpu"))
     time.sleep(0.02)
-    assert 0.02 <= watch.seconds() <= watch.seconds() < 60
+    assert 0.02 <= watch.seconds() <= watch.seconds() < 600
 
 
 def test_a_record_says_where_it_was_measured():

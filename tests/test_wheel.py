@@ -18,7 +18,7 @@ assert cnncourse.__file__.startswith(sys.prefix), cnncourse.__file__
 from cnncourse import experiments
 assert len(experiments.recorded("lenet_mnist")["seeds"]) == 3 and "lenet_mnist" in experiments.studies()
 notebook = nbformat.read(sys.argv[1], as_version=4)
-nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
 """
 
 
