@@ -43,6 +43,7 @@ bench: $(READY)  ## speed side by side with torch, SciPy and plain loops, on two
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python benchmarks/convolution.py
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python benchmarks/pooling.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/explorers.py
 
 results: $(READY)  ## train a study again and write results/NAME.json: make results NAME=lenet_pooling ROOT=folder
 	$(BIN)/python -m cnncourse.experiments $(if $(ROOT),--data-root $(ROOT)) $(or $(NAME),--list)

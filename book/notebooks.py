@@ -57,6 +57,7 @@ def run(path, watch=None):
             timeout=CELL_SECONDS,
             kernel_name="python3",
             allow_errors=True,
+            coalesce_streams=True,  # a text that arrived in two parts is stored as one
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
             resources={"metadata": {"path": folder}},
             record_timing=False,  # it would go into the cells' metadata, by which the cache knows a notebook again

@@ -1,41 +1,23 @@
-"""A browser and a web server for the tests that look at pages."""
+"""One thread for each worker; a browser and a web server for the tests that look at pages."""
 
 import functools
 import http.server
 import os
-import shutil
 import threading
 
 import hypothesis
 import pytest
+from pages import FLAGS, Handler, find_browser
+
+# Two workers whose libraries use two threads each take four times as long. Numerical libraries read this when they are
+# loaded, which is later.
+for library in ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 # CI draws the same examples every time, so that it is red only where something changed; elsewhere they are new.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
-
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def find_browser():
-    """$CHROMIUM, a browser on the path, or the one that `playwright install chromium` has put in place; else None."""
-    from playwright.sync_api import sync_playwright
-
-    for name in filter(None, [os.environ.get("CHROMIUM"), "/usr/bin/chromium", *BROWSERS]):
-        if path := shutil.which(name):
-            return path
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if os.path.exists(path) else None
 
 
 @pytest.fixture(scope="session")
@@ -62,22 +44,6 @@ def launch():
 def browser(launch):
     """One headless Chromium for all tests."""
     return launch()
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder below a prefix, silently."""
-
-    def __init__(self, *arguments, prefix, **options):
-        self.prefix = prefix
-        super().__init__(*arguments, **options)
-
-    def translate_path(self, path):
-        if not path.startswith(self.prefix):
-            return os.path.join(self.directory, "not", "below", "the", "prefix")
-        return super().translate_path("/" + path.removeprefix(self.prefix))
-
-    def log_message(self, *arguments):
-        pass
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "book"))
 
+import pictures  # noqa: E402
 import plain  # noqa: E402
 
 import notebooks  # noqa: E402
@@ -194,6 +195,8 @@ def polish_body(app, pagename, templatename, context, doctree):
     unlabel_summaries(soup)
     drop_misused_roles(soup)
     make_scrollable_reachable(soup)
+    originals = {name: Path(app.srcdir) / place for place, name in app.builder.images.items()}
+    pictures.lighten(soup, originals, app.outdir, context["content_root"])
     context["body"] = str(soup)
 
 
@@ -268,9 +271,10 @@ def write_plain_notebooks(app, exception):
 
 
 def remove_unused_static(app, exception):
-    """The theme's icon script and fonts, maps and the stock scripts that no page loads need not be published."""
+    """The theme's icon script and fonts, maps, and the pictures that no page loads need not be published."""
     if exception is not None or app.builder.name != "html":
         return
+    pictures.remove_unused(app.outdir)
     static = Path(app.outdir) / "_static"
     for pattern in ("scripts/fontawesome.js*", "**/*.map", "vendor/fontawesome/webfonts/*.ttf",
                     "vendor/fontawesome/webfonts/fa-[br]*"):  # fmt: skip

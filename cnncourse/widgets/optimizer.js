@@ -1288,7 +1288,7 @@ class OptimizerView {
         const mark = this.swatch(index);
         mark.paint();
         const text = make("span", { class: "x-best-text" });
-        const label = `Take the best rate of optimizer ${index + 1}, ${run.optimizer}`;
+        const label = `Take it: the best rate of optimizer ${index + 1}, ${run.optimizer}`;
         const take = button("Take it", () => this.takeBest(index), { "aria-label": label });
         return { text, take, element: make("div", { class: "x-best" }, mark.element, text, take) };
       });

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import findings
 from bs4 import BeautifulSoup
 
 EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
@@ -482,7 +482,7 @@ def test_formulas_have_the_color_of_the_text_and_no_axe_findings(site, browser, 
                        return [getComputedStyle(use).fill, getComputedStyle(use.closest('p')).color]; }"""
         )
         assert colors[0] == colors[1]
-        found = Axe().run(tab, context=".bd-article").response["violations"]
+        found = findings(tab, root=".bd-article")
         assert [(finding["id"], [node["html"] for node in finding["nodes"]]) for finding in found] == []
         tab.close()
 

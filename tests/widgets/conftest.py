@@ -1,15 +1,11 @@
 """Pages with explorers as the site has them, a visitor who notices every complaint, and a real kernel."""
 
 import re
-from pathlib import Path
 
 import pytest
-from explorer_pages import COLUMN, PAGE, settle
+from explorer_pages import COLUMN, settle, write_site
 from jupyter_client.manager import start_new_kernel
 
-from cnncourse.widgets import EXPLORERS, stylesheet
-
-HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
 FINGER = "primaryPointerType=2,availablePointerTypes=2,primaryHoverType=1,availableHoverTypes=1"
 
 
@@ -19,15 +15,7 @@ def publish(tmp_path_factory, serve):
 
     def publish(**pages):
         folder = tmp_path_factory.mktemp("site")
-        files = {"explorer.css": stylesheet(), "explorer-host.js": HOST.read_text(encoding="utf-8")}
-        for explorer in EXPLORERS:
-            files[f"explorers/{explorer.module}.js"] = explorer.module_source()
-        files["explorers/failing.js"] = "export default { render() { throw new Error('nothing here'); } };"
-        for name, explorers in pages.items():
-            files[f"{name}.html"] = PAGE.format(explorers=explorers)
-        (folder / "explorers").mkdir()
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        write_site(folder, **pages)
         return serve(folder, prefix="course")
 
     return publish

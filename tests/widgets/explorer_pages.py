@@ -1,7 +1,12 @@
 """What the tests of explorers in pages share."""
 
-from axe_playwright_python.sync_playwright import Axe
+from pathlib import Path
 
+from accessibility import serious
+
+from cnncourse.widgets import EXPLORERS, stylesheet
+
+HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
 PHONE = {"width": 390, "height": 844}
 COLUMN = {"width": 736, "height": 1000}  # the width of the book's text
 
@@ -13,15 +18,37 @@ html[data-theme="dark"] body {{ background: #14191e; color: #dfe5ea }}</style></
 <body><main><h1>Explorers</h1>{explorers}</main><script type="module" src="explorer-host.js"></script></body></html>"""
 
 
+def write_site(folder, **pages):
+    """Write pages {name: html of explorers} with the host, the modules and the style sheet into an empty folder."""
+    files = {"explorer.css": stylesheet(), "explorer-host.js": HOST.read_text(encoding="utf-8")}
+    for explorer in EXPLORERS:
+        files[f"explorers/{explorer.module}.js"] = explorer.module_source()
+    files["explorers/failing.js"] = "export default { render() { throw new Error('nothing here'); } };"
+    for name, explorers in pages.items():
+        files[f"{name}.html"] = PAGE.format(explorers=explorers)
+    (folder / "explorers").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+SETTLE = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  await frame();
+  await frame();
+}"""
+
+REST = """async () => {
+  const ends = (animation) => animation.effect?.getComputedTiming().endTime < Infinity;
+  await Promise.allSettled(document.getAnimations().filter(ends).map((animation) => animation.finished));
+}"""
+
+
 def settle(page):
     """Wait until what was asked for has been painted."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(SETTLE)
 
 
 def serious_findings(page):
-    """What axe finds on the page that keeps somebody from using it: (rule, elements)."""
-    return [
-        (finding["id"], [node["html"] for node in finding["nodes"]])
-        for finding in Axe().run(page).response["violations"]
-        if finding["impact"] in ("serious", "critical")
-    ]
+    """What axe finds, once colors have come to rest, that keeps somebody from using the page."""
+    page.evaluate(REST)
+    return serious(page)

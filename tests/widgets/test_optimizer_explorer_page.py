@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import statistics
 
 import numpy as np
 import pytest
@@ -46,7 +45,6 @@ def address(publish):
         one=first,
         wild=wild,
         sweep=OptimizerExplorer(surface="bowl", runs=FULL, steps=50, show_sweep=True).page_html(),
-        long=OptimizerExplorer(surface="beale", runs=FULL, steps=500).page_html(),
         two=OptimizerExplorer(runs=FULL, show_sweep=True).page_html() + wild,
     )
 
@@ -423,7 +421,7 @@ def test_the_best_rates_are_found_and_taken(visit):
     assert seen["best"] == expected
     words = page.locator(".x-best-text").all_inner_texts()
     assert words == [f"SGD: best at {expected[0]:g}", f"Adam: best at {expected[1]:g}"]
-    page.get_by_role("button", name="Take the best rate of optimizer 1, SGD").click()
+    page.get_by_role("button", name="Take it: the best rate of optimizer 1, SGD").click()
     settle(page)
     assert [run["lr"] for run in check_state(page)["runs"]] == [expected[0], 0.1]
     page.get_by_role("button", name="Take all the best").click()
@@ -465,7 +463,7 @@ def test_every_control_can_be_reached_and_named_by_keyboard(visit):
         "Optimizer 1", "Learning rate", "Remove SGD, optimizer 1",
         "Optimizer 2", "Learning rate", "Momentum β₁", "Memory β₂", "Remove Adam, optimizer 2",
         "+ Add an optimizer", "Find the best rates", "Take all the best",
-        "Take the best rate of optimizer 1, SGD", "Take the best rate of optimizer 2, Adam",
+        "Take it: the best rate of optimizer 1, SGD", "Take it: the best rate of optimizer 2, Adam",
     ]  # fmt: skip
 
 
@@ -523,7 +521,6 @@ def test_axe_finds_nothing_serious(visit, viewport, dark):
     page.get_by_label("Start x").first.fill("9")
     page.keyboard.press("Tab")
     settle(page)
-    page.wait_for_timeout(200)
     assert serious_findings(page) == []
 
 
@@ -643,42 +640,3 @@ def test_an_explorer_can_be_taken_away_while_it_plays(visit):
         }"""
     )
     assert left == [1, 7, 0, 0, 0]
-
-
-# --- in a frame -----------------------------------------------------------------------------------------------------
-
-
-MEASURE = """async () => {
-  const root = document.querySelector(".explorer");
-  const canvases = root.querySelectorAll(".x-land .x-marks, .x-curves .x-picture");  // what a new start repaints
-  const request = window.requestAnimationFrame;
-  let painting = 0;
-  window.requestAnimationFrame = (work) => request((time) => {
-    const start = performance.now();
-    work(time);
-    for (const canvas of canvases) canvas.getContext("2d").getImageData(0, 0, 1, 1);  // wait until it is painted
-    painting = performance.now() - start;
-  });
-  const frame = () => new Promise((done) => request(() => setTimeout(done)));
-  const stage = root.querySelector(".x-land .x-stage");
-  const samples = [];
-  for (let index = 0; index < 20; index += 1) {
-    const start = performance.now();
-    stage.dispatchEvent(new KeyboardEvent("keydown", { key: index % 2 ? "ArrowLeft" : "ArrowRight" }));
-    await null;  // the new numbers are there
-    const computing = performance.now() - start;
-    await frame();
-    await frame();
-    samples.push(computing + painting);
-  }
-  window.requestAnimationFrame = request;
-  return samples;
-}"""
-
-
-def test_an_answer_comes_within_one_frame(visit):
-    """Four optimizers, 500 steps, the start moves: arithmetic, words and painting, the best of four medians."""
-    page = visit("long", expected="willReadFrequently")
-    assert (len(state(page)["runs"]), state(page)["steps"]) == (4, 500)
-    medians = [statistics.median(page.evaluate(MEASURE)) for _ in range(4)]
-    assert min(medians) <= 16, medians
