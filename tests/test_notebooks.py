@@ -223,15 +223,20 @@ print(torch.equal(point, torch.tensor([-1.2, 1.0])), torch.equal(torch.rand(1), 
     assert shaken(code)[1] == "False"  # without a draw nothing changes
 
 
-def test_the_networks_of_scratch_start_off_too(tmp_path):
-    code = """
-import numpy as np
-from cnncourse import scratch
-net = scratch.MLP((64, 64, 10), rng=np.random.default_rng(0))
-print(*net.params["weight1"][0, :2], net.params["bias1"].any())
-"""
+@pytest.mark.parametrize(
+    "made",
+    [
+        "from cnncourse import scratch; import numpy as np\n"
+        "weight = scratch.MLP((64, 64, 10), rng=np.random.default_rng(0)).params['weight1']",
+        "from cnncourse import models; import torch; torch.manual_seed(0)\n"
+        "weight = models.build('lenet5').output.weight",
+    ],
+    ids=["scratch.MLP", "models.build"],
+)
+def test_networks_start_off_where_no_optimizer_is_made(made):
+    code = made + "\nprint(*(float(number) for number in weight[0, :2]))"
     plain, first, second = (
-        np.array([float(number) for number in shaken(code, COURSE_DRAW=draw)[:2]]) for draw in ("", "1", "2")
+        np.array([float(number) for number in shaken(code, COURSE_DRAW=draw)]) for draw in ("", "1", "2")
     )
     for other in (first, second):
         assert (other != plain).all() and np.abs(other / plain - 1).max() < 6e-6

@@ -3,10 +3,12 @@ off, as far as another processor's rounding would soon have carried it.
 
 $COURSE_DRAW numbers the draw; without it nothing changes. A weight w becomes w·(1 + 1e-6·g), g a standard normal
 number keyed by the draw, the place of its tensor among the others and its own place in it: networks that start equal
-stay equal. PyTorch's networks are changed when an optimizer is made for them, `scratch.MLP` when it is made. Where
-something was changed, the file $COURSE_CHANGED is written, if it is set.
+stay equal. PyTorch's networks are changed when `models.build` makes them (some loops are written out and have no
+optimizer) and when an optimizer is made for them, `scratch.MLP` when it is made. Where something was changed, the file
+$COURSE_CHANGED is written, if it is set.
 """
 
+import functools
 import importlib.abc
 import importlib.util
 import os
@@ -22,21 +24,33 @@ def told():
         pathlib.Path(path).touch()
 
 
-def after(function, then):
-    """function, followed by then(self)."""
+def changing(make, change):
+    """make, a class or a function, that changes what it makes."""
+    function = make.__init__ if isinstance(make, type) else make
 
-    def both(self, *arguments, **options):
-        function(self, *arguments, **options)
-        then(self)
+    @functools.wraps(function)
+    def both(*arguments, **options):
+        made = function(*arguments, **options)
+        change(arguments[0] if isinstance(make, type) else made)
+        return made
 
-    both.__doc__, both.__wrapped__ = function.__doc__, function
-    return both
+    if not isinstance(make, type):
+        return both
+    make.__init__ = both
+    return make
 
 
-def change_torch(optimizer):
+def change_optimizer(optimizer):
+    change_torch([p for group in optimizer.param_groups for p in group["params"]])
+
+
+def change_network(network):
+    change_torch(network.parameters())
+
+
+def change_torch(tensors):
     import torch
 
-    tensors = [p for group in optimizer.param_groups for p in group["params"]]
     for place, weight in enumerate(tensors):
         if isinstance(weight, torch.nn.Parameter) and weight.is_floating_point() and not weight.is_meta:
             generator = torch.Generator().manual_seed(1_000_003 * int(DRAW) + place)
@@ -58,13 +72,14 @@ def change_scratch(network):
 
 
 CHANGES = {
-    "torch.optim.optimizer": ("Optimizer", change_torch),
+    "torch.optim.optimizer": ("Optimizer", change_optimizer),
+    "cnncourse.models": ("build", change_network),
     "cnncourse.scratch.networks": ("MLP", change_scratch),
 }
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the two modules as Python would, and changes one class of each once it is loaded."""
+    """Finds these modules as Python would, and changes one name of each once it is loaded."""
 
     def find_spec(self, name, path=None, target=None):
         if name not in CHANGES:
@@ -79,8 +94,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             load(module)
-            chosen = getattr(module, kind)
-            chosen.__init__ = after(chosen.__init__, change)
+            setattr(module, kind, changing(getattr(module, kind), change))
 
         spec.loader.exec_module = exec_module
         return spec
