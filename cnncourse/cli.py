@@ -1,4 +1,4 @@
-"""The command line: cnncourse train | evaluate | predict | find-lr | models.
+"""The command line: cnncourse train | evaluate | predict | find-lr | models | study.
 
 Exit code 0: done. 2: the command or the recipe is wrong. 1: the run failed. Either way one sentence, no traceback.
 """
@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-from . import experiments, models, recipe, runtime, train
+from . import models, recipe, runtime, train
+from .train import run, studies
+from .train.checkpoint import write_whole
 
 app = typer.Typer(
     add_completion=False,
@@ -72,7 +74,7 @@ def train_command(
                 raise recipe.RecipeError(
                     f"{folder} already holds a run: go on with --resume {folder}, or choose another folder"
                 )
-        trainer = experiments.trainer_for(made)
+        trainer = run.trainer_for(made)
         _run(trainer, folder, tensorboard)
 
 
@@ -85,7 +87,7 @@ def _run(trainer, folder, tensorboard):
     if trainer.epoch > trainer.recipe.epochs:
         raise recipe.RecipeError(f"epochs is {trainer.recipe.epochs}, but {folder} has done {trainer.epoch}")
     if first:
-        train.write_whole(folder / "recipe.yaml", trainer.recipe.to_yaml().encode())
+        write_whole(folder / "recipe.yaml", trainer.recipe.to_yaml().encode())
         if trainer.rows:
             _write_rows(trainer, folder)
             _keep_best(trainer, folder)
@@ -98,7 +100,7 @@ def _run(trainer, folder, tensorboard):
             if first:
                 _write_rows(trainer, folder)
                 _keep_best(trainer, folder)
-                typer.echo(experiments.line(row))
+                typer.echo(studies.line(row))
             if board:
                 for name in set(row) - {"epoch"}:
                     board.add_scalar(name, row[name], row["epoch"])
@@ -130,7 +132,7 @@ def _make_folder(folder):
 
 def _write_rows(trainer, folder):
     content = "".join(json.dumps(row) + "\n" for row in trainer.rows)
-    train.write_whole(folder / "metrics.jsonl", content.encode())
+    write_whole(folder / "metrics.jsonl", content.encode())
 
 
 def _keep_best(trainer, folder):
@@ -163,11 +165,9 @@ def evaluate(
     A folder means its best.pt. A run that held images out (validation) chose by these; now the test set is read.
     """
     with _in_one_sentence():
-        model, made, state = experiments.restore(_checkpoint(trained), _machine(device).device)
+        model, made, state = run.restore(_checkpoint(trained), _machine(device).device)
         made = made.replace(device=device, **({"data_root": str(data_root)} if data_root else {}))
-        trainer = train.Trainer(
-            model, experiments.test_batches(made, model), None, made.replace(ema=0, accumulate=1)
-        )
+        trainer = train.Trainer(model, run.test_batches(made, model), None, made.replace(ema=0, accumulate=1))
         measured = trainer.evaluate(trainer.train)
         typer.echo(
             f"{made.model} on {made.data}, test set of {trainer.train.number:,} images, after epoch {state['epoch']}: "
@@ -191,9 +191,9 @@ def predict(
     images that the model was trained on.
     """
     with _in_one_sentence():
-        model, _, state = experiments.restore(_checkpoint(trained), _machine(device).device)
+        model, _, state = run.restore(_checkpoint(trained), _machine(device).device)
         for path in images:
-            shares = experiments.class_probabilities(model, state, path, invert=invert).tolist()
+            shares = run.class_probabilities(model, state, path, invert=invert).tolist()
             order = sorted(range(len(shares)), key=lambda k: -shares[k])[:top]
             typer.echo(f"{path}: " + ", ".join(f"{state['classes'][k]} {shares[k]:.1%}" for k in order))
 
@@ -211,7 +211,7 @@ def find_lr(
     with _in_one_sentence():
         if not 0 < low < high:
             raise recipe.RecipeError(f"low is {low:g} and high is {high:g}, expected 0 < low < high")
-        trainer = experiments.trainer_for(_read_recipe(recipe_file, recipe.overrides(changes or [])))
+        trainer = run.trainer_for(_read_recipe(recipe_file, recipe.overrides(changes or [])))
         rates, losses, suggestion = train.find_lr(trainer, low, high, steps)
         every = max(1, len(rates) // 15)
         for lr, loss in zip(rates[::every], losses[::every], strict=True):
@@ -255,6 +255,23 @@ def list_models():
         typer.echo(f"{name:14s} {count:>12,} parameters   input {side:10s}  {model.num_classes} classes")
         for option, default in models.options(name).items():
             typer.echo(f"{'':16s}{option}: {default}")
+
+
+@app.command()
+def study(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="What to train.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the full image sets.")] = None,
+    table: Annotated[bool, typer.Option(help="Print what is recorded as a Markdown table.")] = False,
+):
+    """Train studies again and write results/NAME.json; without a name, list them."""
+    with _in_one_sentence():
+        if table:
+            typer.echo(studies.results_table())
+        elif not names:
+            for name in studies.studies():
+                typer.echo(f"{name:24s} {studies.read_study(name)['title']}")
+        for name in names or []:
+            studies.record(name, data_root)
 
 
 # ── Shared by the commands ──────────────────────────────────────────────────────────────────────────────────────────

@@ -16,13 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import runtime
+from .. import runtime
 from .checkpoint import RunError, read_checkpoint, write_whole
-from .recipe import Recipe, RecipeError
-
-__all__ = [
-    "Diverged", "Recipe", "RecipeError", "RunError", "Trainer", "find_lr", "learning_rate", "supervised",
-]  # fmt: skip
+from .optim import learning_rate, make_optimizer, set_epoch
 
 
 class Diverged(RunError):
@@ -115,7 +111,7 @@ class Trainer:
         runtime.seed(recipe.seed, epoch, machine.rank)
         self.model.train()
         self.forward.train()
-        _set_epoch(self.train, epoch)
+        set_epoch(self.train, epoch)
         batches = self.steps_per_epoch * recipe.accumulate
         losses = torch.zeros(batches, device=machine.device)
         first_step = (epoch - 1) * self.steps_per_epoch
@@ -244,9 +240,6 @@ class Trainer:
             raise RunError(f"{path} is the checkpoint of another model or recipe: {reason}") from error
 
 
-# ── The parts that a recipe names ───────────────────────────────────────────────────────────────────────────────────
-
-
 def machine_for(recipe):
     """This process's `Machine`, started as the recipe wants it."""
     return runtime.start(
@@ -255,37 +248,6 @@ def machine_for(recipe):
         deterministic=recipe.deterministic,
         threads=recipe.threads,
     )
-
-
-def make_optimizer(parameters, recipe):
-    """torch's optimizer of the recipe's name."""
-    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=recipe.momentum, nesterov=recipe.nesterov, **common)
-    if recipe.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, momentum=recipe.momentum, **common)
-    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return adam(parameters, betas=recipe.betas, **common)
-
-
-def learning_rate(recipe, step, steps_per_epoch):
-    """The rate of step 0, 1, …: rising in equal parts through the warm-up (from lr/n, not from 0), then by schedule.
-
-    With t the share of the steps after the warm-up that are done:
-    constant 1 · step 0.1^⌊3t⌋ · exponential 0.01^t · linear 1 − t · cosine (1 + cos πt)/2, each times lr.
-    """
-    total, rising = recipe.epochs * steps_per_epoch, round(recipe.warmup * steps_per_epoch)
-    if step < rising:
-        return recipe.lr * (step + 1) / rising
-    t = (step - rising) / max(1, total - rising)
-    factor = {
-        "constant": 1.0,
-        "step": 0.1 ** min(2, math.floor(3 * t)),
-        "exponential": 0.01**t,
-        "linear": 1 - t,
-        "cosine": (1 + math.cos(math.pi * t)) / 2,
-    }[recipe.schedule]
-    return recipe.lr * factor
 
 
 def _averaged(model, decay):
@@ -305,11 +267,6 @@ def _mixing(recipe, train):
     return v2.RandomChoice(mixers)
 
 
-def _set_epoch(batches, epoch):
-    if hasattr(batches, "set_epoch"):
-        batches.set_epoch(epoch)
-
-
 @contextlib.contextmanager
 def _memory_explained(recipe):
     try:
@@ -321,46 +278,3 @@ def _memory_explained(recipe):
                 "(with accumulate, for the same step), or precision=bfloat16"
             ) from error
         raise
-
-
-def find_lr(trainer, low=1e-5, high=10.0, steps=100):
-    """The range test (Smith, 2017): train a little with a rate that grows from low to high by equal factors.
-
-    → rates, losses (smoothed: an average that forgets by 0.9 a step, corrected for its start), and the suggestion,
-    the rate where the loss falls fastest, or None where it never falls. Ends early when the loss is
-    not finite or four times the best. The trainer is left as it was.
-    """
-    before = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
-    optimizer = make_optimizer(trainer.model.parameters(), trainer.recipe)
-    rates, losses, average, best = [], [], 0.0, math.inf
-    runtime.seed(trainer.recipe.seed, 0, trainer.machine.rank)
-    trainer.model.train()
-    batches = _endless(trainer.train)
-    for step in range(steps):
-        lr = low * (high / low) ** (step / max(1, steps - 1))
-        optimizer.param_groups[0]["lr"] = lr
-        optimizer.zero_grad(set_to_none=True)
-        with trainer.machine.autocast():
-            loss, _ = trainer.loss(trainer.forward, trainer.mix(*next(batches)))
-        loss.backward()
-        optimizer.step()
-        average = 0.9 * average + 0.1 * loss.item()
-        smooth = average / (1 - 0.9 ** (step + 1))
-        if not math.isfinite(smooth) or smooth > 4 * best:
-            break
-        best = min(best, smooth)
-        rates.append(lr)
-        losses.append(smooth)
-    trainer.model.load_state_dict(before)
-    trainer.optimizer.zero_grad(set_to_none=True)
-    slopes = [(losses[i + 1] - losses[i - 1], rates[i]) for i in range(5, len(losses) - 1)]
-    steepest = min(slopes, default=(0.0, None))
-    return rates, losses, steepest[1] if steepest[0] < 0 else None
-
-
-def _endless(batches):
-    epoch = 0
-    while True:
-        epoch += 1
-        _set_epoch(batches, epoch)
-        yield from batches

@@ -15,6 +15,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import make_subsets
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from torchvision import datasets
 
 from cnncourse import data
-from cnncourse.embedded import make_subsets
+from cnncourse.data import official
 
 MINI = {"fashion_mnist_mini": (10_000, 2_000), "mnist_mini": (5_000, 1_000)}
 STEMS = {"train": "train", "test": "t10k"}
@@ -204,10 +205,10 @@ def test_labels_belong_to_their_images(name):
 def test_the_manifest_tells_what_is_shipped(name):
     folder = data.EMBEDDED / name
     manifest = json.loads((folder / "manifest.json").read_text())
-    official, train, test = make_subsets.SUBSETS[name]
+    name_of_all, train, test = make_subsets.SUBSETS[name]
     assert manifest["seed"] == make_subsets.SEED
     assert manifest["per_class"] == {"train": train, "test": test}
-    assert manifest["official_md5"] == dict(getattr(datasets, data.OFFICIAL[official]).resources)
+    assert manifest["official_md5"] == dict(getattr(datasets, official.OFFICIAL[name_of_all]).resources)
 
     seen = {}
     for split, limit in (("train", 60_000), ("test", 10_000)):
@@ -385,8 +386,8 @@ def test_the_cache_is_in_the_home_folder_without_xdg(monkeypatch, tmp_path):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for value in ("", "relative/cache"):  # the specification has relative paths ignored
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert data._places(None) == [tmp_path / ".cache" / "cnncourse"]
-    assert data._places("~/mine")[0] == tmp_path / "mine"
+        assert official._places(None) == [tmp_path / ".cache" / "cnncourse"]
+    assert official._places("~/mine")[0] == tmp_path / "mine"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "altered and packed again"])
@@ -409,7 +410,7 @@ def test_a_damaged_idx_file_is_named(monkeypatch, tmp_path, damage, file):
 def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp_path):
     files = idx_files(monkeypatch, datasets.MNIST)
     write(tmp_path / "official", raw(datasets.MNIST, files))
-    official = data.load("mnist", root=tmp_path / "official")
+    whole = data.load("mnist", root=tmp_path / "official")
     write(
         tmp_path / "unpacked",
         raw(datasets.MNIST, {name[:-3]: gzip.decompress(c) for name, c in files.items()}),
@@ -423,9 +424,9 @@ def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp
             data.load("mnist", root=tmp_path / folder)
 
     for content in files.values():
-        monkeypatch.setitem(data._CONTENT_MD5, md5(content), md5(gzip.decompress(content)))
+        monkeypatch.setitem(official._CONTENT_MD5, md5(content), md5(gzip.decompress(content)))
     for folder in ("unpacked", "repacked"):
-        assert torch.equal(data.load("mnist", root=tmp_path / folder).images, official.images)
+        assert torch.equal(data.load("mnist", root=tmp_path / folder).images, whole.images)
     path = tmp_path / "unpacked/MNIST/raw/train-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
     with pytest.raises(RuntimeError, match="train-labels-idx1-ubyte is truncated or altered"):
@@ -433,9 +434,9 @@ def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp
 
 
 def test_content_is_known_for_every_official_file():
-    official = [*datasets.MNIST.resources, *datasets.FashionMNIST.resources]
-    assert set(data._CONTENT_MD5) == {md5 for _, md5 in official}
-    assert len(set(data._CONTENT_MD5.values())) == 8
+    resources = [*datasets.MNIST.resources, *datasets.FashionMNIST.resources]
+    assert set(official._CONTENT_MD5) == {md5 for _, md5 in resources}
+    assert len(set(official._CONTENT_MD5.values())) == 8
 
 
 @pytest.mark.parametrize("file", ["data_batch_3", "batches.meta"])
@@ -560,7 +561,7 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(monkeypatch, tmp_p
         "404": {key: content for key, content in files.items() if key != wanted},
         "altered": files | {wanted: good[:-1] + b"!"},
     }.get(fault, files)
-    monkeypatch.setattr(data, "PATIENCE", 0.3)
+    monkeypatch.setattr(official, "PATIENCE", 0.3)
     before = socket.getdefaulttimeout()
     with server(
         served, truncate=[wanted] if fault == "truncated" else [], stall=[wanted] if fault == "silent" else []
@@ -767,14 +768,12 @@ def test_the_script_makes_the_same_bytes_again(monkeypatch, tmp_path, capsys):
     # What was written is a stratified selection of the official files, and loads like what ships.
     monkeypatch.setattr(data, "EMBEDDED", tmp_path / "one")
     for split, each in (("train", 4), ("test", 2)):
-        official = np.frombuffer(
-            gzip.decompress(files[f"{STEMS[split]}-images-idx3-ubyte.gz"])[16:], np.uint8
-        )
+        whole = np.frombuffer(gzip.decompress(files[f"{STEMS[split]}-images-idx3-ubyte.gz"])[16:], np.uint8)
         labels = np.frombuffer(gzip.decompress(files[f"{STEMS[split]}-labels-idx1-ubyte.gz"])[8:], np.uint8)
         with np.load(one / f"{split}.npz") as arrays:
             indices = arrays["indices"]
         subset = data.load("mnist_mini", split)
-        assert np.array_equal(subset.images.numpy()[:, 0], official.reshape(-1, 28, 28)[indices])
+        assert np.array_equal(subset.images.numpy()[:, 0], whole.reshape(-1, 28, 28)[indices])
         assert np.array_equal(subset.labels.numpy(), labels[indices])
         assert subset.labels.bincount().tolist() == [each] * 10
 

@@ -1,30 +1,10 @@
-"""Image sets as tensors: two real subsets that ship with the package, the full sets, and folders of images.
-
-    train = load("fashion_mnist_mini")                 # 10,000 images, no network
-    test = load("cifar10", "test", root="/data")       # the official 10,000
-    mine = load("folder", root="flowers", size=64)     # flowers/train/rose/1.jpg …
-    train, validation = split_off(train, 1000)
-
-What an image set is: image_sets.py. `Batches`, of either kind: batches.py.
-
-A full set is looked for in `root`, in the folder named by $CNNCOURSE_DATA, and in the cache ($XDG_CACHE_HOME/cnncourse,
-else ~/.cache/cnncourse); the first of them that holds the whole set is read. When none does, torchvision's code
-downloads what is missing, into `root`, or into the cache when no root is given; $CNNCOURSE_DATA is only ever read.
-Folders have torchvision's layout, so one root serves both:
-
-    ROOT/FashionMNIST/raw/train-images-idx3-ubyte.gz …       ROOT/MNIST/raw/ the same four names
-    ROOT/cifar-10-batches-py/data_batch_1 …                  ROOT/cifar-100-python/train …
-
-Every file is checked by MD5 (torchvision's constants) when it arrives and each time it is read.
-"""
+"""The full sets: find the folder that holds one, read its files, or download them first; every file is verified."""
 
 import contextlib
-import difflib
 import gzip
 import hashlib
 import http.client
 import io
-import json
 import os
 import pickle
 import re
@@ -37,12 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .batches import Batches
-from .image_sets import FolderSet, ImageSet, mean_and_std, read_folder, split_off
-
-__all__ = ["Batches", "FolderSet", "ImageSet", "load", "mean_and_std", "names", "split_off"]
-
-EMBEDDED = Path(__file__).with_name("embedded")
+from .sets import ImageSet, mean_and_std
 
 # name → torchvision's class. torchvision itself is imported only when a full set is read: it costs a second.
 OFFICIAL = {
@@ -68,82 +43,7 @@ SOURCES = {
 PATIENCE = 60
 
 
-def names():
-    """The names that `load` knows, the two embedded subsets first."""
-    return ("fashion_mnist_mini", "mnist_mini", *OFFICIAL, "folder")
-
-
-def load(name, split="train", root=None, size=None):
-    """The split "train" or "test" of an image set, as an `ImageSet`; of a folder, as a `FolderSet`.
-
-    fashion_mnist_mini   10,000 + 2,000   1×28×28   10 classes    inside the package
-    mnist_mini            5,000 + 1,000   1×28×28   10 classes    inside the package
-    fashion_mnist, mnist 60,000 + 10,000  1×28×28   10 classes
-    cifar10              50,000 + 10,000  3×32×32   10 classes
-    cifar10_part         10,000 + 10,000  3×32×32   10 classes    the first of CIFAR-10's five training files
-    cifar100             50,000 + 10,000  3×32×32   100 classes; cifar100_coarse has the same images in 20 classes
-
-    root: the folder of the full sets, in torchvision's layout (see the module's docstring for the search order);
-    the embedded subsets do not use it.
-
-    folder: any images, in torchvision's ImageFolder layout, root/train/CLASS/….jpg and root/test/CLASS/….jpg
-    (val or valid also serve as "test"); they become size×size, 64 unless `size` says otherwise. Both splits must have
-    the same classes. Names that begin with a dot are passed over.
-
-    A file that is truncated or altered or no image, a set that is nowhere and cannot be downloaded, a folder that
-    lacks what it should have: RuntimeError. A name or split that does not exist, an argument that the set has no use
-    for or lacks: ValueError.
-    """
-    _one_of("name", name, names())
-    _one_of("split", split, ("train", "test"))
-    if root is not None and not isinstance(root, str | os.PathLike):
-        raise TypeError(f"root is {root!r}, expected None or the path of a folder")
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-        raise TypeError(f"size is {size!r}, expected None or an integer, the side of the images in pixels")
-    if name == "folder":
-        if root is None:
-            raise ValueError("root is required for folder: the path that holds train/CLASS/ and test/CLASS/")
-        return read_folder(Path(root).expanduser(), split, 64 if size is None else size)
-    if size is not None:
-        raise ValueError(f"size is {size}, but only folder takes one: the images of {name} have their own")
-    return _official(name, split, root) if name in OFFICIAL else _embedded(name, split)
-
-
-# ── The embedded subsets: SET/train.npz, SET/test.npz, and a manifest with their SHA-256 ─────────────────────────────
-
-
-def _embedded(name, split):
-    path = EMBEDDED / name / f"{split}.npz"
-    try:
-        manifest = json.loads(path.with_name("manifest.json").read_text(encoding="utf-8"))
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise RuntimeError(
-            f"{name} is not whole in this installation ({error}): install the package again"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != manifest["sha256"][path.name]:
-        raise RuntimeError(
-            f"{path} is truncated or altered ({len(content):,} bytes, its SHA-256 is not the recorded one): "
-            "install the package again"
-        )
-    with np.load(io.BytesIO(content)) as arrays:
-        images, labels = arrays["images"], arrays["labels"]
-    return ImageSet(
-        images=torch.from_numpy(images).unsqueeze(1),
-        labels=torch.from_numpy(labels.astype(np.int64)),
-        classes=tuple(manifest["classes"]),
-        mean=tuple(manifest["mean"]),
-        std=tuple(manifest["std"]),
-        source=manifest["source"],
-        name=name,
-        split=split,
-    )
-
-
-# ── The full sets: find the folder, read the files, or download them first ───────────────────────────────────────────
-
-
-def _official(name, split, root):
+def load_official(name, split, root):
     from torchvision import datasets
 
     dataset = getattr(datasets, OFFICIAL[name])
@@ -392,13 +292,3 @@ def _timeout(seconds):
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _one_of(argument, value, known):
-    if not isinstance(value, str):
-        raise TypeError(f"{argument} is {value!r}, expected one of {', '.join(known)}")
-    if value not in known:
-        nearest = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
-        )

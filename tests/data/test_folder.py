@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import datasets, transforms
 
-from cnncourse import batches as batches_module
-from cnncourse import data, image_sets
-from cnncourse.data import Batches, FolderSet, ImageSet, load, split_off
+from cnncourse import data
+from cnncourse.data import Batches, FolderSet, ImageSet, load, sets, split_off
+from cnncourse.data import batches as batches_module
 
 
 def picture(path, size=(40, 30), mode="RGB", seed=0, **options):
@@ -75,7 +75,7 @@ def test_statistics_are_those_of_the_training_pixels_in_both_splits(root):
 
 
 def test_statistics_of_many_images_come_from_a_sample(monkeypatch, root):
-    monkeypatch.setattr(image_sets, "SAMPLED", 3)
+    monkeypatch.setattr(sets, "SAMPLED", 3)
     train = load("folder", root=root, size=20)
     pixels = torch.stack([train[i] for i in (0, 3, 7)]).numpy() / 255  # first, middle, last
     assert train.mean == pytest.approx(tuple(pixels.mean((0, 2, 3))))
@@ -338,7 +338,7 @@ def test_a_split_is_drawn_by_its_seed():
 def test_a_folder_is_split_without_reading_it(monkeypatch, root):
     train = load("folder", root=root, size=8)
     with monkeypatch.context() as patch:
-        patch.setattr(image_sets, "_read_image", None)
+        patch.setattr(sets, "read_image", None)
         rest, held = split_off(train, 3)
     assert isinstance(held, FolderSet) and sorted(rest.paths + held.paths) == sorted(train.paths)
     assert held.labels.tolist() == [int(path.parent.name == "dog") for path in held.paths] == [0, 1, 1]

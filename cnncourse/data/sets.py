@@ -4,15 +4,15 @@ Both are one split, with labels, class names, the training mean and std, and whe
 them; `split_off` divides one, `Batches` takes either.
 """
 
-import contextlib
 import os
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from .images import is_gray, read_image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,7 +174,7 @@ class FolderSet:
         return len(self.paths)
 
     def __getitem__(self, index):
-        return _read_image(self.paths[index], "L" if self.shape[0] == 1 else "RGB", self.shape[1])
+        return read_image(self.paths[index], "L" if self.shape[0] == 1 else "RGB", self.shape[1])
 
     def __repr__(self):
         some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
@@ -280,49 +280,11 @@ def _image_files(folder):
 
 def _channels_and_statistics(paths, size):
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        gray = all(pool.map(_is_gray, paths))
+        gray = all(pool.map(is_gray, paths))
         mode = "L" if gray else "RGB"
-        images = torch.stack(list(pool.map(lambda path: _read_image(path, mode, size), paths)))
+        images = torch.stack(list(pool.map(lambda path: read_image(path, mode, size), paths)))
     mean, std = mean_and_std(images)
     return len(mean), mean, std
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """A Pillow image; whatever is wrong with the file, while it is open, is one sentence."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            yield image
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        reason = "it is not of a known image format" if "cannot identify" in str(error) else error
-        raise RuntimeError(f"{path} cannot be read as an image ({reason}): repair or remove it") from error
-
-
-def _is_gray(path):
-    with _opened(path) as image:
-        return image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
-
-
-def _read_image(path, mode, size):
-    """uint8 (C, size, size)"""
-    from PIL import Image
-
-    with _opened(path) as image:
-        if image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits, expected 8 or 16")
-        if image.mode.startswith("I;16"):  # Pillow would cut at 255 instead of scaling
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")
-        image = image.convert(mode)
-    W, H = image.size
-    short = min(W, H)
-    W, H = (int(size * side / short) for side in (W, H))
-    left, top = round((W - size) / 2), round((H - size) / 2)
-    image = image.resize((W, H), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(image)).view(size, size, -1).permute(2, 0, 1).contiguous()
 
 
 def _describe(value):
