@@ -130,13 +130,12 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix):
 
 def test_alpha_is_dropped(tmp_path):
     """Also that of a palette, about which Pillow warns, and warnings are errors here."""
-    pixel = Image.fromarray(np.array([[[9, 8, 7, 0]]], dtype=np.uint8))
-    pixel.save(tmp_path / "rgba.png")
-    pixel.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE).save(
-        tmp_path / "p.png", transparency=bytes(range(256))
-    )
+    pixels = Image.fromarray(np.array([[[9, 8, 7, 0], [90, 80, 70, 100]]], dtype=np.uint8))
+    pixels.save(tmp_path / "rgba.png")
+    palette = pixels.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE)
+    palette.save(tmp_path / "p.png", transparency=bytes([0, 100]))
     for name in ("rgba.png", "p.png"):
-        assert read_image(tmp_path / name).flatten().tolist() == [9, 8, 7]
+        assert read_image(tmp_path / name).tolist() == [[[9, 90]], [[8, 80]], [[7, 70]]]
 
 
 # ── What is refused ──────────────────────────────────────────────────────────────────────────────────────────────────
