@@ -81,7 +81,10 @@ test_batches.__test__ = False  # pytest takes a function of this name for a test
 
 def start_from(model, path):
     """Give the model the weights of a run (its folder or a checkpoint); only a head of another size keeps its own."""
-    weights = measured_weights(read_checkpoint(best_checkpoint(path)))
+    try:
+        weights = measured_weights(read_checkpoint(best_checkpoint(path)))
+    except RunError as error:
+        raise RecipeError(f"weights is {path}, which {str(error).partition(' ')[2]}", "weights") from error
     head = getattr(model, "head", None)
     heads = {f"{name}." for name, module in model.named_modules() if module is head}
     for name, own in model.state_dict().items():

@@ -293,7 +293,7 @@ def _evaluating(module):
 
 
 # What may change when a run goes on: nothing that would make it another run.
-RESUMABLE = ("epochs", "device", "data_root", "workers", "prefetch", "threads", "log_every")
+RESUMABLE = ("epochs", "device", "data_root", "workers", "prefetch", "threads", "log_every", "compile")
 
 
 def other_run(there, here, done):

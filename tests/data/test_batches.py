@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from torchvision.transforms import functional as TF
 
-from cnncourse.data import Batches, ImageSet
+from cnncourse.data import Batches, ImageSet, Together
 from cnncourse.data import batches as module
 from cnncourse.data.augment import AUGMENTATIONS, color, erase, rotate, shift_and_flip, uniform
 
@@ -438,44 +438,51 @@ def test_tiny_images_and_empty_shares(shape):
 @pytest.mark.parametrize(
     "options, error, words",
     [
-        ({"batch_size": 0}, ValueError, "batch_size is 0, expected an integer of at least 1"),
-        ({"batch_size": 2.0}, TypeError, "batch_size is 2.0"),
-        ({"batch_size": True}, TypeError, "batch_size is True"),
-        ({"seed": -1}, ValueError, "seed is -1"),
-        ({"seed": 2**63}, ValueError, "seed is 9223372036854775808"),
-        ({"workers": -1}, ValueError, "workers is -1, expected an integer of at least 0"),
-        ({"workers": "2"}, TypeError, "workers is '2'"),
-        ({"prefetch": 0}, ValueError, "prefetch is 0"),
-        ({"world": 0}, ValueError, "world is 0"),
-        ({"rank": -1}, ValueError, "rank is -1"),
-        ({"rank": 2, "world": 2}, ValueError, "rank is 2, expected 0 to 1: world is 2"),
-        ({"shuffle": 1}, TypeError, "shuffle is 1, expected True or False"),
-        ({"drop_last": None}, TypeError, "drop_last is None"),
-        ({"channels_last": "yes"}, TypeError, "channels_last is 'yes'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be an integer, got 2.0"),
+        ({"batch_size": True}, TypeError, "batch_size must be an integer, got True"),
+        ({"seed": -1}, ValueError, "seed must be at least 0 .* got -1"),
+        ({"seed": 2**63}, ValueError, "seed must be .* got 9223372036854775808"),
+        ({"workers": -1}, ValueError, "workers must be at least 0, got -1"),
+        ({"workers": "2"}, TypeError, "workers must be an integer, got '2'"),
+        ({"prefetch": 0}, ValueError, "prefetch must be at least 1, got 0"),
+        ({"world": 0}, ValueError, "world must be at least 1, got 0"),
+        ({"rank": -1}, ValueError, "rank must be at least 0 .* got -1"),
+        ({"rank": 2, "world": 2}, ValueError, "rank must be at least 0 and at most 1, got 2"),
+        ({"shuffle": 1}, TypeError, "shuffle must be True or False, got 1"),
+        ({"drop_last": None}, TypeError, "drop_last must be True or False, got None"),
+        ({"channels_last": "yes"}, TypeError, "channels_last must be True or False, got 'yes'"),
         (
             {"drop_last": True, "world": 3, "batch_size": 4},
             ValueError,
-            "batch_size is 4, expected a multiple of world, which is 3",
+            "batch_size must be a multiple of world, which is 3, got 4",
         ),
         (
             {"drop_last": True, "batch_size": 11},
             ValueError,
-            "batch_size is 11, but image_set has 10 images: drop_last would leave no batch",
+            "batch_size must be at most 10, .* got 11: drop_last would leave no batch",
         ),
-        ({"size": 7}, ValueError, "size is 7, but the images are 8×8: they are padded to size, not shrunk"),
-        ({"size": 8.0}, TypeError, "size is 8.0"),
-        ({"device": "gpu"}, ValueError, "device is 'gpu', expected a name such as 'cpu' or 'cuda:0'"),
-        ({"device": []}, ValueError, "device is"),
-        ({"augment": "flip"}, TypeError, "augment is 'flip', expected a tuple of names"),
-        ({"augment": 3}, TypeError, "augment is 3"),
+        ({"size": 7}, ValueError, "size must be at least that of the images, 8×8, got 7"),
+        ({"size": 8.0}, TypeError, "size must be an integer, got 8.0"),
+        ({"device": "gpu"}, ValueError, "device must be a name such as 'cpu' or 'cuda:0', got 'gpu'"),
+        ({"device": []}, ValueError, "device must be a name"),
+        ({"augment": "flip"}, TypeError, "augment must be names, such as .* got 'flip'"),
+        ({"augment": 3}, TypeError, "augment must be names, .* got 3"),
         (
             {"augment": ("crop", "Flips")},
             ValueError,
-            "augment has 'Flips', expected some of .*nearest is 'flip'",
+            "augment must be one of flip, .* got 'Flips'; the nearest is 'flip'",
         ),
         ({"augment": ("rotation",)}, ValueError, "nearest is 'rotate'"),
-        ({"augment": (1,)}, ValueError, "augment has 1"),
-        ({"image_set": [1, 2]}, TypeError, "image_set is a list, expected an ImageSet or a FolderSet"),
+        ({"augment": (1,)}, TypeError, "augment must be one of .* got 1"),
+        ({"views": [["flip", 3, 4]]}, ValueError, "a view must have one number at most"),
+        ({"views": [["flips"]]}, ValueError, "augment must be one of .* nearest is 'flip'"),
+        (
+            {"views": [["flip"]], "augment": ["crop"]},
+            ValueError,
+            "augment must be empty where views are given",
+        ),
+        ({"image_set": [1, 2]}, TypeError, "image_set must be an ImageSet or a FolderSet, got a list"),
     ],
 )
 def test_batches_refuse(options, error, words):
@@ -487,15 +494,15 @@ def test_batches_refuse(options, error, words):
 @pytest.mark.parametrize("epoch, error", [(-1, ValueError), (1.0, TypeError), (None, TypeError)])
 def test_set_epoch_refuses(epoch, error):
     batches = Batches(numbered(4), 2)
-    with pytest.raises(error, match=f"epoch is {epoch}"):
+    with pytest.raises(error, match=f"epoch must be .* got {epoch}"):
         batches.set_epoch(epoch)
     assert batches.epoch == 1
 
 
 def test_sets_that_cannot_be_normalized_or_are_empty():
-    with pytest.raises(ValueError, match=r"std of channel 1 is 0\.0, expected more than 0"):
+    with pytest.raises(ValueError, match=r"std of channel 1 must be above 0, got 0\.0"):
         Batches(numbered(4, std=(0.1, 0.0, 0.1)), 2)
-    with pytest.raises(ValueError, match="image_set has no images"):
+    with pytest.raises(ValueError, match="image_set must have images, got none"):
         Batches(numbered(0), 2)
 
 
@@ -503,3 +510,56 @@ def test_batches_need_no_torchvision():
     code = "import sys, cnncourse.data; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], timeout=600).returncode == 0
     assert module.Batches is Batches
+
+
+# ── Several views, and labelled beside unlabelled images ─────────────────────────────────────────────────────────────
+
+
+def test_a_view_alone_is_what_augment_gives_with_the_places_beside():
+    images = numbered(10)
+    plain = list(Batches(images, 4, augment=("crop", "flip"), shuffle=True))
+    for (x, labels), ((view,), also, index) in zip(
+        plain, Batches(images, 4, views=[["flip", "crop"]], shuffle=True), strict=True
+    ):
+        assert torch.equal(x, view) and torch.equal(labels, also)
+        assert torch.equal(images.labels[index], labels)
+
+
+def test_views_draw_numbers_of_their_own_that_do_not_depend_on_the_batch():
+    images = numbered(12)
+    views = [["crop"], ["crop"], []]
+    whole = next(iter(Batches(images, 12, views=views)))
+    assert not torch.equal(whole[0][0], whole[0][1])
+    torch.testing.assert_close(whole[0][2], next(iter(Batches(images, 12)))[0])
+    parts = list(Batches(images, 5, views=views))
+    for i in range(3):
+        assert torch.equal(torch.cat([seen[i] for seen, _, _ in parts]), whole[0][i])
+
+
+def test_a_view_can_be_reduced():
+    images = numbered(4)
+    ((large, small), _, _), *_ = Batches(images, 4, views=[[], [4]])
+    assert large.shape[2:] == images.shape[1:] and small.shape[2:] == (4, 4)
+    # Reducing and normalizing are both linear.
+    by_hand = torch.nn.functional.interpolate(large, (4, 4), mode="bilinear", antialias=True)
+    torch.testing.assert_close(small, by_hand, rtol=1e-4, atol=1e-5)
+
+
+def test_together_each_unlabelled_image_comes_once_and_the_labelled_as_often_as_it_takes():
+    labelled, unlabelled = numbered(6), numbered(24)
+    both = Together(
+        Batches(labelled, 3, shuffle=True, drop_last=True),
+        Batches(unlabelled, 4, views=[["flip"], []], shuffle=True),
+    )
+    assert len(both) == 6 and both.number == 6 and both.classes == labelled.classes
+    orders = []
+    for epoch in (1, 2):
+        both.set_epoch(epoch)
+        batches = list(both)
+        assert len(batches) == 6 and sorted(i for _, (_, index) in batches for i in index.tolist()) == list(
+            range(24)
+        )
+        assert all(len(part) == 2 and len(part[0]) == 2 for _, part in batches)
+        orders += [torch.cat([x for (x, _), _ in batches[i : i + 2]]) for i in (0, 2, 4)]
+    # Three epochs of the labelled in each epoch of both, and no two in the same order.
+    assert all(not torch.equal(a, b) for i, a in enumerate(orders) for b in orders[:i])

@@ -13,16 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnncourse import data, runtime
+from cnncourse.objectives import Objective, Supervised
 from cnncourse.recipe import Recipe, RecipeError
-from cnncourse.train import (
-    Diverged,
-    RunError,
-    Trainer,
-    checkpoint,
-    find_lr,
-    learning_rate,
-    supervised,
-)
+from cnncourse.train import Diverged, RunError, Trainer, checkpoint, evaluate, find_lr, learning_rate
 
 ROW = [
     "epoch",
@@ -58,6 +51,32 @@ class Fixed:
     def __iter__(self):
         for x, y in self.batches:
             yield x * self.factors.get(self.epoch, 1.0), y
+
+
+class By(Objective):
+    """An objective made of a function of the model and the batch."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, model, batch):
+        return self.function(model, batch)
+
+
+class Watched(Supervised):
+    """Keeps every mixed batch and every loss that it sees."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.batches, self.losses = [], []
+        if self.mix:
+            self.mix.register_forward_hook(lambda *call: self.batches.append(call[-1]))
+
+    def forward(self, model, batch):
+        loss, metrics = super().forward(model, batch)
+        self.losses.append(loss.item())
+        return loss, metrics
 
 
 def small(*layers):
@@ -167,6 +186,48 @@ def test_evaluation_changes_nothing():
     trainer.model.train()
     assert trainer.evaluate(Fixed(2)) == trainer.evaluate(Fixed(2))
     assert trainer.model.training and same(trainer.model, before)
+    trainer.model[2].eval()  # one frozen part of a network that trains
+    evaluate(trainer.model, Fixed(2))
+    assert [part.training for part in trainer.model] == [True, True, False, True, True, True]
+
+
+def test_nothing_to_measure_is_one_sentence():
+    with pytest.raises(RunError, match="there is nothing to measure: the batches have no images"):
+        evaluate(small(), [])
+
+
+def test_training_metrics_weigh_images_not_batches():
+    """Eight images that are right and one that is wrong: 8/9, in training as in measuring."""
+    x = torch.eye(3)[:1].repeat(9, 1).view(9, 1, 1, 3)
+    labels = torch.tensor([0] * 8 + [1])
+    batches = [(x[:8], labels[:8]), (x[8:], labels[8:])]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3, 3, bias=False))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.eye(3))
+    (row,) = Trainer(model, batches, batches, recipe(lr=1e-9)).fit()
+    assert row["train_accuracy"] == row["test_accuracy"] == pytest.approx(8 / 9, rel=1e-6)
+    assert row["train_loss"] == pytest.approx(row["test_loss"], rel=1e-6)
+
+
+def test_images_held_out_are_called_validation():
+    (row,) = Trainer(small(), Fixed(), Fixed(2), recipe(validation=5)).fit()
+    assert [name.replace("validation", "test") for name in row] == ROW and "validation_loss" in row
+
+
+def test_what_the_machine_switches_is_put_back():
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    seen = []
+
+    def look(model, batch):
+        seen.append((torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()))
+        return model(batch[0]).square().mean(), {}
+
+    trainer = Trainer(small(), Fixed(2), Fixed(1), recipe(threads=3, deterministic=True), By(look))
+    Trainer(small(), Fixed(2), None, recipe())  # another one takes nothing from the first
+    for _ in trainer.fit():
+        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert seen == [(3, True)] * 3
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
 def test_without_a_test_set_the_rows_lack_its_columns():
@@ -183,7 +244,7 @@ def test_a_loss_of_ones_own_gives_its_own_columns():
             "images": torch.tensor(float(len(x))),
         }
 
-    trainer = Trainer(small(), Fixed(), Fixed(2), recipe(), loss=regression)
+    trainer = Trainer(small(), Fixed(), Fixed(2), recipe(), By(regression))
     (row,) = trainer.fit()
     assert list(row) == [
         *("epoch", "lr", "train_loss", "train_mean_error", "train_images"),
@@ -281,51 +342,46 @@ def test_a_rate_is_never_zero():
 
 def test_label_smoothing_acts_in_training_only():
     model, (x, y) = small(), Fixed(1).batches[0]
-    smooth = lambda: supervised(model, (x, y), label_smoothing=0.2)[0].item()  # noqa: E731
+    objective = Supervised(label_smoothing=0.2)
+    smooth = lambda: objective(model, (x, y))[0].item()  # noqa: E731
     logs = F.log_softmax(model(x), 1)
     # A share 0.2 of the label's probability is spread evenly over the three classes.
     target = 0.8 * F.one_hot(y, 3) + 0.2 / 3
     assert smooth() == pytest.approx(-(target * logs).sum(1).mean().item(), rel=1e-6)
-    model.eval()
+    objective.eval()
     assert smooth() == pytest.approx(-logs[range(6), y].mean().item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("names", [("mixup",), ("cutmix",), ("mixup", "cutmix")])
 def test_mixed_images_have_mixed_labels(names):
-    seen = []
-
-    def watching(model, batch):
-        seen.append(batch)
-        return supervised(model, batch)
-
-    made = recipe(epochs=3, **dict.fromkeys(names, 1.0))
-    trainer = Trainer(small(), Fixed(), Fixed(2), made, loss=watching)
-    rows = list(trainer.fit())
-    trained = [batch for batch in seen if batch[1].ndim == 2]
-    tested = [batch for batch in seen if batch[1].ndim == 1]
-    assert len(trained) == 3 * 8 and len(tested) == 3 * 2
+    options = dict.fromkeys(names, 1.0)
+    watched = Watched(3, **options)
+    rows = list(Trainer(small(), Fixed(), Fixed(2), recipe(epochs=3), watched).fit())
+    assert len(watched.batches) == 3 * 8 and len(watched.losses) == 3 * (8 + 2)  # not where it measures
     assert all(math.isfinite(row["train_loss"]) for row in rows)
-    for x, labels in trained:
+    for x, labels in watched.batches:
         assert x.shape == (6, 1, 4, 4) and labels.shape == (6, 3)
         torch.testing.assert_close(labels.sum(1), torch.ones(6))
-    assert any(((labels > 0.01) & (labels < 0.99)).any() for _, labels in trained)
+    assert any(((labels > 0.01) & (labels < 0.99)).any() for _, labels in watched.batches)
+    by_recipe = list(Trainer(small(), Fixed(), Fixed(2), recipe(epochs=3, **options)).fit())
+    assert list(map(strip, by_recipe)) == list(map(strip, rows))
 
 
 def test_mixup_is_the_formula():
-    (x, y), mixed = Fixed(1).batches[0], []
-
-    def watching(model, batch):
-        mixed.append(batch)
-        return supervised(model, batch)
-
-    list(Trainer(small(), Fixed(1), None, recipe(mixup=1.0), loss=watching).fit())
-    ((images, labels),) = mixed
+    (x, y), watched = Fixed(1).batches[0], Watched(3, mixup=1.0)
+    list(Trainer(small(), Fixed(1), None, recipe(), watched).fit())
+    ((images, labels),) = watched.batches
     # λ x + (1 − λ) x', where x' are the images moved on by one: λ is found from the labels' largest disagreement.
     hot, other = F.one_hot(y, 3).float(), F.one_hot(y.roll(1), 3).float()
     differ = (y != y.roll(1)).nonzero()[0, 0]
     share = labels[differ, y[differ]]
     torch.testing.assert_close(labels, share * hot + (1 - share) * other)
     torch.testing.assert_close(images, share * x + (1 - share) * x.roll(1, 0))
+
+
+def test_mixup_without_classes_is_one_sentence():
+    with pytest.raises(ValueError, match="num_classes must be given for mixup and cutmix, got None"):
+        Trainer(small(), Fixed(1).batches, None, recipe(mixup=0.2))
 
 
 def test_two_half_batches_are_one_batch():
@@ -415,8 +471,8 @@ def test_half_precision_computes_in_it_and_learns(precision):
 
 def test_a_step_whose_scaled_gradient_overflows_is_left_out():
     """The loss is finite, its gradient times 65,536 is not: the scale is halved and the weights wait."""
-    trainer = Trainer(small(), Fixed(1), None, recipe(precision="float16", epochs=1, lr=0.1))
-    trainer.loss = lambda model, batch: (supervised(model, batch)[0] * 1e36, {})
+    huge = By(lambda model, batch: (Supervised()(model, batch)[0] * 1e36, {}))
+    trainer = Trainer(small(), Fixed(1), None, recipe(precision="float16", epochs=1, lr=0.1), huge)
     before = copy.deepcopy(trainer.model)
     list(trainer.fit())
     assert same(trainer.model, before) and trainer.scaler.get_scale() == 2**15
@@ -437,7 +493,7 @@ def test_channels_last_and_deterministic_give_the_same_numbers():
     fixed = [
         list(map(strip, Trainer(network(), Fixed(), None, recipe(deterministic=True)).fit())) for _ in "ab"
     ]
-    assert fixed[0] == fixed[1] and torch.are_deterministic_algorithms_enabled()
+    assert fixed[0] == fixed[1]
 
 
 @pytest.mark.filterwarnings("default")
@@ -507,7 +563,7 @@ def test_a_huge_rate_stops_and_leaves_the_checkpoint_before(tmp_path):
         for _ in trainer.fit():
             trainer.save(tmp_path / "last.pt")
     assert trainer.epoch == 2
-    fresh = Trainer(small(), Fixed(), None, recipe(epochs=5))
+    fresh = Trainer(small(), Fixed(), None, recipe(epochs=5, lr=1e4, momentum=0))
     fresh.load(tmp_path / "last.pt")
     assert fresh.epoch == 2 and all(p.isfinite().all() for p in fresh.model.parameters())
 
@@ -532,7 +588,7 @@ def test_too_little_memory_is_explained(error):
     def loss(model, batch):
         raise error
 
-    trainer = Trainer(small(), Fixed(), None, recipe(batch_size=6), loss=loss)
+    trainer = Trainer(small(), Fixed(), None, recipe(batch_size=6), By(loss))
     with pytest.raises(
         RunError, match="too little memory for batches of 6: use a smaller batch_size"
     ) as told:
@@ -545,7 +601,7 @@ def test_other_errors_of_a_loss_come_through_as_they_are():
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="cannot be multiplied") as error:
-        list(Trainer(small(), Fixed(), None, recipe(), loss=loss).fit())
+        list(Trainer(small(), Fixed(), None, recipe(), By(loss)).fit())
     assert type(error.value) is RuntimeError
 
 
@@ -574,6 +630,37 @@ def test_finding_a_rate_leaves_the_run_as_it_was():
     assert same(plain.model, tried.model) and same(plain.averaged, tried.averaged)
 
 
+def test_finding_a_rate_leaves_the_run_as_it_was_also_when_interrupted():
+    steps = []
+
+    def stopped(model, batch):
+        steps.append(1)
+        if len(steps) == 30:
+            raise KeyboardInterrupt
+        return model(batch[0]).square().mean(), {}
+
+    train = Fixed()
+    train.set_epoch(7)
+    model = small(nn.BatchNorm1d(8))
+    model.register_buffer("calls", torch.zeros(1), persistent=False)
+    model.register_forward_hook(lambda module, *_: module.calls.add_(1) and None)
+    model[2].eval()
+    trainer = Trainer(model, train, None, recipe(), By(stopped))
+    before, modes = copy.deepcopy(model), [part.training for part in model.modules()]
+    with pytest.raises(KeyboardInterrupt):
+        find_lr(trainer, 1e-4, 1.0)
+    assert len(steps) == 30 and same(model, before) and train.epoch == 7 and model.calls == 0
+    assert [part.training for part in model.modules()] == modes
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (-1, 1), (math.nan, 1), (1e-3, math.inf), (1, 1), ("a", 1)]
+)
+def test_a_range_that_is_none_is_refused(low, high):
+    with pytest.raises(ValueError, match="low and high must be rates with 0 < low < high, got"):
+        find_lr(Trainer(small(), Fixed(), None, recipe()), low, high)
+
+
 def learnable():
     batches = Fixed(20)
     batches.batches = [(x, x[:, 0, :3, 0].argmax(1)) for x, _ in batches.batches]
@@ -590,15 +677,14 @@ def test_the_suggestion_is_where_the_loss_falls_fastest():
 
 
 def test_the_smoothed_loss_is_the_average_corrected_for_its_start():
-    trainer = Trainer(small(), Fixed(), None, recipe())
     raw = []
 
     def watching(model, batch):
-        loss, metrics = supervised(model, batch)
+        loss, metrics = Supervised()(model, batch)
         raw.append(loss.item())
         return loss, metrics
 
-    trainer.loss = watching
+    trainer = Trainer(small(), Fixed(), None, recipe(), By(watching))
     _, losses, _ = find_lr(trainer, 1e-5, 1e-3, steps=12)
     for k, smooth in enumerate(losses):
         weights = [0.9 ** (k - i) for i in range(k + 1)]
@@ -617,7 +703,7 @@ def test_a_range_that_goes_too_far_ends_where_the_loss_breaks_away():
         return (model(batch[0]) ** 2).mean(), {}
 
     trainer = Trainer(
-        nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), Fixed(), None, recipe(momentum=0), loss=steep
+        nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), Fixed(), None, recipe(momentum=0), By(steep)
     )
     rates, losses, suggestion = find_lr(trainer, 1e-4, 1e6, steps=80)
     assert 10 < len(rates) < 80 and max(losses) <= 4 * min(losses)
@@ -748,9 +834,9 @@ class Malicious:
         (b"", "is damaged or no checkpoint"),
         (b"model: lenet5\n", "is damaged or no checkpoint"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "is damaged or no checkpoint"),
-        ({"format": 1, "model": Malicious()}, "is damaged or no checkpoint"),
+        ({"format": 2, "model": Malicious()}, "is damaged or no checkpoint"),
         ({"weights": torch.zeros(2)}, "is no checkpoint of this trainer"),
-        ({"format": 2, "model": {}}, "is no checkpoint of this trainer"),
+        ({"format": 1, "model": {}}, "is no checkpoint of this trainer"),
         (torch.zeros(2), "is no checkpoint of this trainer"),
     ],
 )
@@ -769,23 +855,52 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("changes", "words"),
     [
-        lambda: Trainer(small(nn.Linear(8, 8)), Fixed(), None, recipe()),
-        lambda: Trainer(
-            nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.Linear(9, 3)), Fixed(), None, recipe()
-        ),
-        lambda: Trainer(small(), Fixed(), None, recipe(ema=0.9)),
-        lambda: Trainer(small(), Fixed(), None, recipe(optimizer="adam")),
-        lambda: Trainer(small(), Fixed(), None, recipe(precision="float16")),
+        ({"momentum": 0.5, "weight_decay": 0.1}, "momentum is 0.9 there and 0.5 here"),
+        ({"optimizer": "adam"}, "optimizer is 'sgd' there and 'adam' here"),
+        ({"ema": 0.9}, "ema is 0.0 there and 0.9 here"),
+        ({"precision": "float16"}, "precision is 'float32' there and 'float16' here"),
+        ({"schedule": "cosine"}, "schedule is 'constant' there and 'cosine' here"),
     ],
 )
-def test_a_checkpoint_of_another_model_or_recipe_is_refused(saved, tmp_path, other):
+def test_a_checkpoint_of_another_recipe_is_refused_by_the_first_key(saved, tmp_path, changes, words):
     saved[0].save(tmp_path / "last.pt")
-    trainer = other()
-    with pytest.raises(RunError, match=r"last\.pt is the checkpoint of another model or recipe") as error:
+    trainer = Trainer(small(), Fixed(), None, recipe(**changes))
+    before = copy.deepcopy(trainer.model)
+    with pytest.raises(RunError, match=rf"last\.pt is the checkpoint of another run: {words}") as error:
         trainer.load(tmp_path / "last.pt")
-    assert "\n" not in str(error.value) and trainer.epoch == 0
+    assert "\n" not in str(error.value) and trainer.epoch == 0 and same(trainer.model, before)
+
+
+def test_a_checkpoint_of_other_classes_is_refused(saved, tmp_path):
+    saved[0].save(tmp_path / "last.pt")
+    trainer = Trainer(small(), Fixed(), None, recipe())
+    trainer.train.classes = ("a", "b", "z")
+    with pytest.raises(RunError, match=r"its classes are \['a', 'b', 'c'\], here \['a', 'b', 'z'\]"):
+        trainer.load(tmp_path / "last.pt")
+
+
+@pytest.mark.parametrize("layers", [(nn.Linear(8, 8),), (nn.Linear(8, 8), nn.Linear(8, 8))])
+def test_a_checkpoint_of_another_model_is_refused(saved, tmp_path, layers):
+    saved[0].save(tmp_path / "last.pt")
+    with pytest.raises(RunError, match=r"last\.pt is the checkpoint of another model or recipe") as error:
+        Trainer(small(*layers), Fixed(), None, recipe()).load(tmp_path / "last.pt")
+    assert "\n" not in str(error.value)
+
+
+def test_more_epochs_go_on_only_where_no_rate_depends_on_them(tmp_path):
+    for schedule, refused in (("constant", False), ("cosine", True), ("linear", True)):
+        done = Trainer(small(), Fixed(), None, recipe(schedule=schedule))
+        list(done.fit())
+        done.save(tmp_path / "last.pt")
+        longer = Trainer(small(), Fixed(), None, recipe(schedule=schedule, epochs=2))
+        if refused:
+            with pytest.raises(RunError, match=f"epochs is 1 there and 2 here, and the {schedule} schedule"):
+                longer.load(tmp_path / "last.pt")
+        else:
+            longer.load(tmp_path / "last.pt")
+            assert [row["epoch"] for row in longer.fit()] == [2]
 
 
 def test_the_trainers_own_errors_are_one_family():
