@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 from torchvision.models import feature_extraction
 
 from .checks import choice, instance, integer, number_array, shown
-from .measure import bare, is_layer, watching
+from .measure import bare, eval_mode, is_layer, watching
 
 # What a layer sees.
 
@@ -122,10 +122,10 @@ def predictions(model: nn.Module, batches: Iterable, device=None) -> tuple[torch
 
     device: where the images go; None is where the model is.
     """
-    model = bare(model)
+    instance("model", model, nn.Module, "a torch.nn.Module")
     device = _device(model) if device is None else torch.device(device)
     logits, labels = [], []
-    with watching(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for batch in batches:
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 raise TypeError(f"batches must yield pairs (images, labels), got {_described(batch)}")

@@ -80,7 +80,9 @@ def show_kernels(kernels, titles=None, *, columns=None, width=COLUMN):
     titles = _one_each(titles, len(kernels), "titles")
     figure, axes = _grid(kernels, titles, columns, width, None, gap=0.3)
     for axis, kernel, title in zip(axes, kernels, titles, strict=True):
-        show_kernel(kernel, axis, title=title)
+        _cells(axis, kernel, signed=True)
+        if title is not None:
+            axis.set_title(title)
     return figure
 
 
@@ -121,7 +123,7 @@ def convolution_panels(image, kernel, output, *, window=None, stride=1, padding=
         _draw(axes[2], output, cmap=SIGNED, norm=_norm(output, True, None))
         _frame(axes[0])
         _frame(axes[2])
-    show_kernel(kernel, axes[1])
+    _cells(axes[1], kernel, signed=True)
     for axis, title in zip(
         axes, ("image, zeros around it" if padding else "image", "kernel", "output"), strict=True
     ):

@@ -7,7 +7,7 @@ and says where they differ. Shapes are those of the tensors themselves, batch ax
 
 from .layers import is_layer
 from .tables import Row, Table
-from .watch import Parameters, bare, parameters, table, watching
+from .watch import Parameters, bare, eval_mode, parameters, table, watching
 from .windows import ConvCost, FieldRow, conv_cost, receptive_field
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Table",
     "bare",
     "conv_cost",
+    "eval_mode",
     "is_layer",
     "parameters",
     "receptive_field",

@@ -60,9 +60,9 @@ def table(model: nn.Module, input_shape) -> "Table":
 
     The model is left as it was: it runs on its own device, in eval mode and without gradients, its training flags are
     put back, and its buffers are lent as copies. Attention takes its plain path, whose products are seen, and what is
-    compiled runs as it was written. A model on the "meta" device is counted without computing
-    anything. Raises TypeError if model is no module or input_shape no tuple of integers, ValueError if the model cannot
-    take that shape: the sentence names the layer that failed and the shape it got.
+    compiled runs as it was written. A model on the "meta" device is counted without computing anything.
+    Raises TypeError if model is no module or input_shape no tuple of integers, ValueError if the model cannot take that
+    shape: the sentence names the layer that failed and the shape it got.
     """
     model = bare(model)
     shape = integers("input_shape", input_shape, 1, expected="a tuple of integers such as (1, 3, 224, 224)")
@@ -75,7 +75,8 @@ def table(model: nn.Module, input_shape) -> "Table":
     gpus = [x.device] if x.device.type == "cuda" else []
     with watching(model), torch.random.fork_rng(gpus), watch.hooks(), torch.no_grad():
         try:
-            with FlopCounterMode(display=False) as counter, FollowField(), _CountProducts(watch):
+            plain = sdpa_kernel(SDPBackend.MATH)  # attention as the products that it consists of
+            with plain, FlopCounterMode(display=False) as counter, FollowField(), _CountProducts(watch):
                 torch.func.functional_call(model, buffers, (x,))
         except Exception as error:
             raise ValueError(watch.blame(shape, error)) from error
@@ -95,23 +96,29 @@ def bare(model):
 
 
 @contextmanager
-def watching(model):
-    """Within this context every part of the model is in eval mode and runs as it was written, though it may be compiled
-    or have a fast path, so that hooks and operators see it all. Afterwards everything is again as it was."""
+def eval_mode(model):
+    """Within this context every part of the model is in eval mode; afterwards each is again as it was."""
     flags = [(module, module.training) for module in model.modules()]
-    fast = torch.backends.mha.get_fastpath_enabled()
     try:
         model.eval()
-        torch.backends.mha.set_fastpath_enabled(False)
-        with ExitStack() as stack:
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            if "torch._dynamo" in sys.modules:  # slow to load, and without it nothing is compiled
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            yield
+        yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
         for module, flag in flags:
             module.training = flag
+
+
+@contextmanager
+def watching(model):
+    """Eval mode in which the model runs as it was written, though it may be compiled or have a fast path for attention,
+    so that hooks see every layer."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(eval_mode(model))
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        torch.backends.mha.set_fastpath_enabled(False)
+        if "torch._dynamo" in sys.modules:  # slow to load, and without it nothing is compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
 
 
 def _zeros(model, shape):

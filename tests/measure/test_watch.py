@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnncourse import measure
+from cnncourse import measure, models
 
 
 def lenet5():
@@ -157,6 +157,16 @@ def test_predicted_multiply_adds_are_those_that_torch_counts(name, side, changes
             table.multiply_adds == table.measured_multiply_adds == counted_by_torch(model, torch.zeros(shape))
         )
     assert table.parameters == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_predicted_multiply_adds_of_the_courses_networks_are_those_that_torch_counts(name):
+    model = models.build(name)
+    shape = (2, model.in_channels, model.input_size, model.input_size)
+    table = measure.table(model, shape)
+    assert (
+        table.multiply_adds == table.measured_multiply_adds == counted_by_torch(model, torch.zeros(shape)) > 0
+    )
 
 
 class Attention(nn.Module):
