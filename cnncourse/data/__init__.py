@@ -5,11 +5,14 @@
     mine = load("folder", root="flowers", size=64)     # flowers/train/rose/1.jpg …
     train, validation = split_off(train, 1000)
 
-What an image set is: image_sets.py. `Batches`, of either kind: batches.py.
+    network = models.build("lenet5", num_classes=len(spec("mnist").classes))   # known without loading a picture
+    picture = read_image("rose.jpg", size=64)       # uint8 (3, 64, 64), read as the pictures of a folder are
+
+What an image set is: sets.py. `Batches`, of either kind: batches.py.
 
 A full set is looked for in `root`, in the folder named by $CNNCOURSE_DATA, and in the cache ($XDG_CACHE_HOME/cnncourse,
-else ~/.cache/cnncourse); the first of them that holds the whole set is read. When none does, torchvision's code
-downloads what is missing, into `root`, or into the cache when no root is given; $CNNCOURSE_DATA is only ever read.
+else ~/.cache/cnncourse); the first of them that holds the whole set is read. When none does, what is missing is
+downloaded, into `root`, or into the cache when no root is given; $CNNCOURSE_DATA is only ever read.
 Folders have torchvision's layout, so one root serves both:
 
     ROOT/FashionMNIST/raw/train-images-idx3-ubyte.gz …       ROOT/MNIST/raw/ the same four names
@@ -28,11 +31,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .batches import Batches
-from .official import OFFICIAL, load_official
-from .sets import FolderSet, ImageSet, mean_and_std, read_folder, split_off
+from .batches import Batches, Together
+from .images import check_size, read_image
+from .official import OFFICIAL, files_of, load_official
+from .sets import FolderSet, ImageSet, Spec, folder_spec, mean_and_std, read_folder, split_off
 
-__all__ = ["Batches", "FolderSet", "ImageSet", "load", "mean_and_std", "names", "split_off"]
+__all__ = [
+    "Batches", "FolderSet", "ImageSet", "Spec", "Together", "load", "mean_and_std", "names", "read_image", "spec",
+    "split_off",
+]  # fmt: skip
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
 
@@ -63,50 +70,82 @@ def load(name, split="train", root=None, size=None):
     lacks what it should have: RuntimeError. A name or split that does not exist, an argument that the set has no use
     for or lacks: ValueError.
     """
-    _one_of("name", name, names())
+    root = _checked(name, root)
     _one_of("split", split, ("train", "test"))
+    if size is not None:
+        check_size(size)
+        if name != "folder":
+            raise ValueError(
+                f"size is {size}, but only folder takes one: the images of {name} have their own"
+            )
+    if name == "folder":
+        return read_folder(root, split, 64 if size is None else size)
+    return load_official(name, split, root) if name in OFFICIAL else _embedded(name, split)
+
+
+def spec(name, root=None):
+    """What a network must know of an image set: a `Spec`, found without loading a picture.
+
+    spec("cifar10").classes → ("airplane", …)   .channels → 3   .side → 32
+
+    name, root: as for `load`, which gives a set of this spec. The class names of CIFAR are in a small file, found or
+    downloaded with the set. Of a folder, the class folders are listed, and the headers of at most 2,000 training images
+    tell whether all are gray; its side is None.
+    """
+    root = _checked(name, root)
+    if name == "folder":
+        return folder_spec(root)
+    return files_of(name, root).spec if name in OFFICIAL else _embedded_spec(name)
+
+
+def _checked(name, root):
+    """root, as None or a path, after both were checked."""
+    _one_of("name", name, names())
     if root is not None and not isinstance(root, str | os.PathLike):
         raise TypeError(f"root is {root!r}, expected None or the path of a folder")
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-        raise TypeError(f"size is {size!r}, expected None or an integer, the side of the images in pixels")
-    if name == "folder":
-        if root is None:
-            raise ValueError("root is required for folder: the path that holds train/CLASS/ and test/CLASS/")
-        return read_folder(Path(root).expanduser(), split, 64 if size is None else size)
-    if size is not None:
-        raise ValueError(f"size is {size}, but only folder takes one: the images of {name} have their own")
-    return load_official(name, split, root) if name in OFFICIAL else _embedded(name, split)
+    if root is None and name == "folder":
+        raise ValueError("root is required for folder: the path that holds train/CLASS/ and test/CLASS/")
+    return None if root is None else Path(root).expanduser()
 
 
 # ── The embedded subsets: SET/train.npz, SET/test.npz, and a manifest with their SHA-256 ─────────────────────────────
 
 
 def _embedded(name, split):
-    path = EMBEDDED / name / f"{split}.npz"
-    try:
-        manifest = json.loads(path.with_name("manifest.json").read_text(encoding="utf-8"))
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
+    manifest, spec = _installed(name, "manifest.json", json.loads), _embedded_spec(name)
+    file = f"{split}.npz"
+    content = _installed(name, file)
+    if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
         raise RuntimeError(
-            f"{name} is not whole in this installation ({error}): install the package again"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != manifest["sha256"][path.name]:
-        raise RuntimeError(
-            f"{path} is truncated or altered ({len(content):,} bytes, its SHA-256 is not the recorded one): "
-            "install the package again"
+            f"{EMBEDDED / name / file} is truncated or altered ({len(content):,} bytes, its SHA-256 is not the "
+            "recorded one): install the package again"
         )
     with np.load(io.BytesIO(content)) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     return ImageSet(
-        images=torch.from_numpy(images).unsqueeze(1),
+        images=torch.from_numpy(images).view(-1, spec.channels, spec.side, spec.side),
         labels=torch.from_numpy(labels.astype(np.int64)),
-        classes=tuple(manifest["classes"]),
+        classes=spec.classes,
         mean=tuple(manifest["mean"]),
         std=tuple(manifest["std"]),
         source=manifest["source"],
         name=name,
         split=split,
     )
+
+
+def _embedded_spec(name):
+    return Spec(tuple(_installed(name, "manifest.json", json.loads)["classes"]), channels=1, side=28)
+
+
+def _installed(name, file, parse=bytes):
+    """What a file of an embedded subset holds."""
+    try:
+        return parse((EMBEDDED / name / file).read_bytes())
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            f"{name} is not whole in this installation ({file}: {error}): install the package again"
+        ) from error
 
 
 def _one_of(argument, value, known):

@@ -4,11 +4,12 @@ Every random number is a hash of (seed, epoch, sample, draw): what an image gets
 the order, on workers, or on how many processes share the work.
 """
 
-import difflib
 import math
 
 import torch
 from torch.nn import functional as F
+
+from .. import checks, runtime
 
 # name → how many random numbers it takes for one image. Each name has rows of its own among the draws, so that an
 # augmentation does the same whether it comes alone or with others.
@@ -79,8 +80,9 @@ def rotate(images, u):
     if not len(images):
         return images
     H, W = images.shape[2:]
-    angle = math.radians(10) * (2 * u[0].double() - 1)
-    scale = 1 + 0.1 * (2 * u[1].double() - 1)
+    u = u.to(runtime.wide(u.device))
+    angle = math.radians(10) * (2 * u[0] - 1)
+    scale = 1 + 0.1 * (2 * u[1] - 1)
     # affine_grid's coordinates run from −1 to 1 along both sides, so a turn needs the sides' proportion.
     cosine, sine, zero = angle.cos() / scale, angle.sin() / scale, torch.zeros_like(angle)
     theta = torch.stack([cosine, -sine * H / W, zero, sine * W / H, cosine, zero], 1).view(-1, 2, 3).float()
@@ -102,8 +104,9 @@ def erase(images, u):
     Area 0.02 … 0.2 of the image, height / width 0.3 … 3.3 (uniform in the logarithm), the place uniform.
     """
     H, W = images.shape[2:]
-    area = (0.02 + 0.18 * u[0].double()) * H * W
-    ratio = torch.exp(math.log(0.3) + (math.log(3.3) - math.log(0.3)) * u[1].double())
+    u = u.to(runtime.wide(u.device))
+    area = (0.02 + 0.18 * u[0]) * H * W
+    ratio = torch.exp(math.log(0.3) + (math.log(3.3) - math.log(0.3)) * u[1])
     top, bottom = _interval((area * ratio).sqrt(), H, u[2])
     left, right = _interval((area / ratio).sqrt(), W, u[3])
     rows, columns = (torch.arange(side, device=images.device) for side in (H, W))
@@ -115,18 +118,14 @@ def erase(images, u):
 def _interval(length, side, u):
     """Where a piece of `length` pixels, rounded, 1 to side, begins and ends, all places equally likely."""
     length = length.round().clamp(1, side).long()
-    start = (u.double() * (side - length + 1)).long()
+    start = (u * (side - length + 1)).long()
     return start, start + length
 
 
 def augmentations(names):
     """The names, checked, in the order in which they are done."""
     if isinstance(names, str) or not isinstance(names, list | tuple | set | frozenset):
-        raise TypeError(f"augment is {names!r}, expected a tuple of names, such as ('crop', 'flip')")
+        raise TypeError(f"augment must be names, such as ('crop', 'flip'), got {names!r}")
     for name in names:
-        if name not in AUGMENTATIONS:
-            nearest = difflib.get_close_matches(str(name).lower(), AUGMENTATIONS, n=1, cutoff=0)[0]
-            raise ValueError(
-                f"augment has {name!r}, expected some of {', '.join(AUGMENTATIONS)}; the nearest is {nearest!r}"
-            )
+        checks.choice("augment", name, AUGMENTATIONS)
     return tuple(name for name in AUGMENTATIONS if name in names)

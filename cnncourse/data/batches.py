@@ -17,6 +17,7 @@ import os
 import torch
 from torch.nn import functional as F
 
+from .. import checks
 from .augment import AUGMENTATIONS, augmentations, color, epoch_key, erase, rotate, shift_and_flip, uniform
 
 # Images that are decoded one by one are kept decoded up to this many bytes, and decoded again every epoch beyond it.
@@ -37,6 +38,10 @@ class Batches:
                 color   brightness ·b, then contrast about the image's mean ·c, b and c in 0.8 … 1.2; cut to 0 … 255
                 erase   one rectangle of 2–20 % of the area, sides in proportion 0.3 … 3.3, set to the training mean
                         (Zhong, Zheng, Kang, Li and Yang, 2020)
+    views       instead of augment: one list of such names a view, as in [["crop", "flip"], ["crop", "color", 24]];
+                each view draws numbers of its own, and a number in its list is the side it is reduced to (bilinear,
+                antialiased). Batches are then (views, labels, index): a tuple of images, and the images' places in
+                the set, int64 (N,)
     shuffle     a new order in every epoch; otherwise the order of the set
     size        zero-pad to size×size, evenly; an odd pixel goes to the right and to the bottom
     workers     None: the set lies on the device as uint8, whole. A `FolderSet` is decoded for it once, if it then takes
@@ -50,7 +55,7 @@ class Batches:
 
     Iterating twice gives the same batches: `set_epoch(n)` chooses the epoch, from 1, and nothing else changes it.
     `len()` counts the batches of an epoch. Attributes: number (images in the set), classes, mean, std,
-    shape (C, H, W) as yielded, epoch. A wrong argument: ValueError or TypeError.
+    shape (C, H, W) as yielded (before a view is reduced), epoch. A wrong argument: ValueError or TypeError.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Batches:
         *,
         device="cpu",
         augment=(),
+        views=None,
         shuffle=False,
         seed=0,
         size=None,
@@ -70,50 +76,41 @@ class Batches:
         drop_last=False,
         channels_last=False,
     ):
-        if not all(
-            hasattr(image_set, name) for name in ("labels", "classes", "mean", "std", "shape", "fetch")
-        ):
-            raise TypeError(f"image_set is a {type(image_set).__name__}, expected an ImageSet or a FolderSet")
-        _integer("batch_size", batch_size, 1)
-        _integer("seed", seed, 0)
-        _integer("prefetch", prefetch, 1)
-        _integer("world", world, 1)
-        _integer("rank", rank, 0)
-        if workers is not None:
-            _integer("workers", workers, 0)
-        if rank >= world:
-            raise ValueError(f"rank is {rank}, expected 0 to {world - 1}: world is {world}")
-        for name, value in (("shuffle", shuffle), ("drop_last", drop_last), ("channels_last", channels_last)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} is {value!r}, expected True or False")
+        _check_set(image_set)
         self.number = len(image_set)
-        if not self.number:
-            raise ValueError("image_set has no images")
-        if drop_last and batch_size % world:
-            raise ValueError(f"batch_size is {batch_size}, expected a multiple of world, which is {world}")
-        if drop_last and batch_size > self.number:
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self.seed = checks.integer("seed", seed, 0, 2**63 - 1)
+        self.world = checks.integer("world", world, 1)
+        self.rank = checks.integer("rank", rank, 0, self.world - 1)
+        self.shuffle = checks.flag("shuffle", shuffle)
+        self.drop_last = checks.flag("drop_last", drop_last)
+        if self.drop_last and batch_size % world:
+            raise ValueError(f"batch_size must be a multiple of world, which is {world}, got {batch_size}")
+        if self.drop_last and batch_size > self.number:
             raise ValueError(
-                f"batch_size is {batch_size}, but image_set has {self.number} images: drop_last would leave no batch"
+                f"batch_size must be at most {self.number}, the images of the set, got {batch_size}: "
+                "drop_last would leave no batch"
             )
-        for channel, deviation in enumerate(image_set.std):
-            if not deviation > 0:
-                raise ValueError(f"std of channel {channel} is {deviation}, expected more than 0")
-
-        self.device = _device(device)
-        self.augment = augmentations(augment)
-        self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
-        self.rank, self.world, self.epoch = rank, world, 1
+        if views is not None and augment:
+            raise ValueError(f"augment must be empty where views are given, got {augment!r}")
+        self.views = None if views is None else tuple(_view(view) for view in views)
+        self.augment, self.device, self.epoch = augmentations(augment), _device(device), 1
         self.classes, self.mean, self.std = image_set.classes, image_set.mean, image_set.std
         self.padding, self.shape = _padding(image_set.shape, size)
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        layouts = torch.contiguous_format, torch.channels_last
+        self.memory_format = layouts[checks.flag("channels_last", channels_last)]
 
         # x ↦ (x − 255 μ) · 1 / (255 σ) is the normalization in two passes over the batch.
         mean, std = (torch.tensor(v, dtype=torch.float64).view(-1, 1, 1) for v in (self.mean, self.std))
-        self._shift = (255 * mean).to(self.device, torch.float32)
-        self._scale = (1 / (255 * std)).to(self.device, torch.float32)
+        self._shift = (255 * mean).float().to(self.device)
+        self._scale = (1 / (255 * std)).float().to(self.device)
+        self._place(image_set, workers, checks.integer("prefetch", prefetch, 1))
 
-        # Where the pixels come from: a tensor on the device, or a loader.
-        if workers is None and not hasattr(image_set, "images"):
+    def _place(self, image_set, workers, prefetch):
+        """Where the pixels come from: a tensor on the device, or a loader."""
+        if workers is not None:
+            checks.integer("workers", workers, 0)
+        elif not hasattr(image_set, "images"):
             if self.number * math.prod(image_set.shape) <= RESIDENT_BYTES:
                 image_set = image_set.decoded()
             else:
@@ -139,21 +136,24 @@ class Batches:
 
     def set_epoch(self, epoch):
         """The epoch, 0, 1, …, whose order and augmentation the next iteration gives."""
-        _integer("epoch", epoch, 0)
-        self.epoch = epoch
+        self.epoch = checks.integer("epoch", epoch, 0, 2**63 - 1)
 
     def __iter__(self):
         order = self.order().to(self.device)
+        views = self.views or ((self.augment, None),)
         draws = None
-        if self.augment:
-            draws = uniform(self.seed, self.epoch, order, sum(AUGMENTATIONS.values()))
+        if any(names for names, _ in views):
+            draws = uniform(self.seed, self.epoch, order, len(views) * sum(AUGMENTATIONS.values()))
+            draws = draws.view(len(views), -1, self.number)
         shares = [self._share(number) for number in range(len(self))]
-        for share, images in zip(shares, self._pixels(order, shares), strict=True):
-            images = self._finish(images, None if draws is None else draws[:, share])
-            yield (
-                images.contiguous(memory_format=self.memory_format),
-                self._labels.index_select(0, order[share]),
+        for share, pixels in zip(shares, self._pixels(order, shares), strict=True):
+            seen = tuple(
+                self._finish(pixels, None if draws is None else draws[i, :, share], *view)
+                for i, view in enumerate(views)
             )
+            index = order[share]
+            labels = self._labels.index_select(0, index)
+            yield (seen, labels, index) if self.views else (seen[0], labels)
 
     def order(self):
         """The indices of all images in the order of this epoch, int64 (number,)."""
@@ -187,12 +187,12 @@ class Batches:
     def _padded(self, images):
         return F.pad(images, self.padding) if any(self.padding) else images
 
-    def _finish(self, images, draws):
-        """Augmented and normalized: uint8 (N, C, H, W), draws (D, N) → float32 (N, C, H, W)."""
+    def _finish(self, images, draws, names, side):
+        """Augmented and normalized: uint8 (N, C, H, W), draws (D, N) → float32 (N, C, H, W), or side×side."""
         rows = {}
         if draws is not None:
             rows = dict(zip(AUGMENTATIONS, draws.split(list(AUGMENTATIONS.values())), strict=True))
-        chosen = {name: rows[name] for name in self.augment}
+        chosen = {name: rows[name] for name in names}
         if "flip" in chosen or "crop" in chosen:
             images = shift_and_flip(images, crop=chosen.get("crop"), flip=chosen.get("flip"))
         images = images.float()
@@ -200,8 +200,43 @@ class Batches:
             images = rotate(images, chosen["rotate"])
         if "color" in chosen:
             images = color(images, chosen["color"])
+        if side is not None:
+            images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
         images = images.sub_(self._shift).mul_(self._scale)
-        return erase(images, chosen["erase"]) if "erase" in chosen else images
+        images = erase(images, chosen["erase"]) if "erase" in chosen else images
+        return images.contiguous(memory_format=self.memory_format)
+
+
+class Together:
+    """Labelled and unlabelled batches at once: (batch of the one, batch of the other without its labels).
+
+    An epoch is one of the unlabelled; the labelled ones begin anew, with their next epoch, as often as it takes. Both
+    are `Batches`; classes, mean, std, shape and padding are those of the labelled set.
+    """
+
+    def __init__(self, labelled, unlabelled):
+        self.labelled, self.unlabelled, self.epoch = labelled, unlabelled, 1
+        for name in ("device", "classes", "mean", "std", "shape", "padding", "number"):
+            setattr(self, name, getattr(labelled, name))
+
+    def __len__(self):
+        return len(self.unlabelled)
+
+    def set_epoch(self, epoch):
+        """The epoch, 0, 1, …, that the next iteration gives."""
+        self.unlabelled.set_epoch(epoch)
+        self.epoch = epoch
+
+    def __iter__(self):
+        for labelled, (images, _, *index) in zip(self._endless(), self.unlabelled, strict=False):
+            yield labelled, (images, *index)
+
+    def _endless(self):
+        # Epoch e of the unlabelled takes as many epochs of the labelled, none of them twice.
+        each = -(-len(self.unlabelled) // len(self.labelled))
+        for epoch in range(self.epoch * each, (self.epoch + 1) * each):
+            self.labelled.set_epoch(epoch)
+            yield from self.labelled
 
 
 # ── The DataLoader's part ────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,18 +277,31 @@ def _as_it_is(batch):
 # ── Arguments ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _integer(name, value, least):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected an integer of at least {least}")
-    if not least <= value < 2**63:
-        raise ValueError(f"{name} is {value}, expected an integer of at least {least}, below 2**63")
+def _check_set(image_set):
+    needed = ("labels", "classes", "mean", "std", "shape", "fetch")
+    if not all(hasattr(image_set, name) for name in needed):
+        raise TypeError(f"image_set must be an ImageSet or a FolderSet, got a {type(image_set).__name__}")
+    if not len(image_set):
+        raise ValueError("image_set must have images, got none")
+    for channel, deviation in enumerate(image_set.std):
+        checks.real(f"std of channel {channel}", deviation, above=0)
 
 
 def _device(device):
     try:
         return torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device is {device!r}, expected a name such as 'cpu' or 'cuda:0'") from error
+        raise ValueError(f"device must be a name such as 'cpu' or 'cuda:0', got {device!r}") from error
+
+
+def _view(view):
+    """["crop", "flip", 24] → (names of augmentations, side or None)."""
+    checks.sequence("a view", view, "a list of augmentations, such as ['crop', 'flip']")
+    sides = [part for part in view if not isinstance(part, str)]
+    if len(sides) > 1:
+        raise ValueError(f"a view must have one number at most, the side of its images, got {view!r}")
+    names = augmentations([part for part in view if isinstance(part, str)])
+    return names, checks.integer("the side of a view", sides[0], 1) if sides else None
 
 
 def _padding(shape, size):
@@ -261,8 +309,10 @@ def _padding(shape, size):
     C, H, W = shape
     if size is None:
         return (0, 0, 0, 0), (C, H, W)
-    _integer("size", size, 1)
+    checks.integer("size", size, 1)
     if size < max(H, W):
-        raise ValueError(f"size is {size}, but the images are {H}×{W}: they are padded to size, not shrunk")
+        raise ValueError(
+            f"size must be at least that of the images, {H}×{W}, got {size}: they are only padded"
+        )
     top, left = (size - H) // 2, (size - W) // 2
     return (left, size - W - left, top, size - H - top), (C, size, size)

@@ -1,23 +1,22 @@
 """The full sets: find the folder that holds one, read its files, or download them first; every file is verified."""
 
-import contextlib
 import gzip
 import hashlib
-import http.client
 import io
 import os
 import pickle
 import re
-import socket
 import tarfile
-import tempfile
 import zlib
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
-from .sets import ImageSet, mean_and_std
+from ..download import fetch
+from .sets import ImageSet, Spec, mean_and_std
 
 # name → torchvision's class. torchvision itself is imported only when a full set is read: it costs a second.
 OFFICIAL = {
@@ -39,52 +38,36 @@ SOURCES = {
     "no license stated: not for redistribution.",
 }
 
-# A connection that sends nothing for this many seconds has failed; without it a silent server would hang for ever.
-PATIENCE = 60
-
 
 def load_official(name, split, root):
-    from torchvision import datasets
-
-    dataset = getattr(datasets, OFFICIAL[name])
-    if issubclass(dataset, datasets.MNIST):
-        files = _IdxFiles(dataset)
-    else:
-        files = _Pickles(dataset, coarse=name == "cifar100_coarse", part=name == "cifar10_part")
-
-    # The first folder that holds the whole set is read; otherwise what is missing is downloaded.
-    places = _places(root)
-    place = next((place for place in places if not files.missing(place)), None)
-    if place is None:
-        place = places[0] if root is not None else places[-1]
-        lacking = ", ".join(files.missing(place))
-        try:
-            files.download(place)
-        except RuntimeError as error:
-            folders = " or ".join(map(str, places))
-            raise RuntimeError(
-                f"{name} is not whole in {folders} ({place} lacks {lacking}), and {error}"
-            ) from error
-
-    images, labels, classes = files.read(place, split)
+    files = files_of(name, root)
+    images, labels = files.read(split)
     return ImageSet(
         images=torch.from_numpy(images),
         labels=torch.from_numpy(labels),
-        classes=classes,
-        **_training_statistics(files, place, images if split == "train" else None),
+        classes=files.spec.classes,
+        **_training_statistics(files, images if split == "train" else None),
         source=SOURCES[OFFICIAL[name]] + (" Its first training file only." if name == "cifar10_part" else ""),
         name=name,
         split=split,
     )
 
 
+def files_of(name, root):
+    """The files of a full set: their `place`, their `spec`, and `read`."""
+    from torchvision import datasets
+
+    dataset = getattr(datasets, OFFICIAL[name])
+    return (_IdxFiles if issubclass(dataset, datasets.MNIST) else _Pickles)(name, dataset, root)
+
+
 _STATISTICS = {}  # MD5s of the training files → mean and std, so that the test split need not read them again
 
 
-def _training_statistics(files, place, images):
+def _training_statistics(files, images):
     key = files.training_checksums()
     if key not in _STATISTICS:
-        images = files.read(place, "train")[0] if images is None else images
+        images = files.read("train")[0] if images is None else images
         _STATISTICS[key] = mean_and_std(torch.from_numpy(images))
     return dict(zip(("mean", "std"), _STATISTICS[key], strict=True))
 
@@ -97,29 +80,53 @@ def _places(root):
     return [Path(folder).expanduser() for folder in given if folder is not None] + [cache / "cnncourse"]
 
 
-class _IdxFiles:
+class _Files:
+    """The official files of one set. dataset: torchvision's class, which knows their names, addresses and MD5s."""
+
+    def __init__(self, name, dataset, root):
+        self.name, self.dataset, self.root = name, dataset, root
+
+    @cached_property
+    def place(self):
+        """The first folder that holds the whole set; if none does, what is missing is downloaded."""
+        places = _places(self.root)
+        for place in places:
+            if not self.missing(place):
+                return place
+        place = places[0] if self.root is not None else places[-1]
+        lacking = ", ".join(self.missing(place))
+        try:
+            self.download(place)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{self.name} is not whole in {' or '.join(map(str, places))} ({place} lacks {lacking}), and {error}, "
+                "or use a name that needs no download, fashion_mnist_mini or mnist_mini"
+            ) from error
+        return place
+
+
+class _IdxFiles(_Files):
     """MNIST and Fashion-MNIST: four .gz files in ROOT/<name of torchvision's class>/raw."""
 
-    def __init__(self, dataset):
-        self.dataset = dataset
+    def __init__(self, name, dataset, root):
+        super().__init__(name, dataset, root)
         self.md5 = dict(dataset.resources)
+        self.spec = Spec(class_names(dataset), channels=1, side=28)
 
     def missing(self, place):
         return [name for name in self.md5 if not self._path(place, name).exists()]
 
     def download(self, place):
         for name in self.missing(place):
-            _download(
-                [mirror + name for mirror in self.dataset.mirrors], self.md5[name], self._path(place, name)
-            )
+            fetch([mirror + name for mirror in self.dataset.mirrors], self.md5[name], self._path(place, name))
 
-    def read(self, place, split):
+    def read(self, split):
         stem = "train" if split == "train" else "t10k"
         images, labels = (
-            read_idx(self._path(place, name), self.md5[name])
+            read_idx(self._path(self.place, name), self.md5[name])
             for name in (f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz")
         )
-        return images[:, None], labels.astype(np.int64), class_names(self.dataset)
+        return images[:, None], labels.astype(np.int64)
 
     def training_checksums(self):
         return tuple(md5 for name, md5 in self.md5.items() if name.startswith("train"))
@@ -130,50 +137,59 @@ class _IdxFiles:
         return path.with_suffix("") if path.with_suffix("").exists() and not path.exists() else path
 
 
-class _Pickles:
+class _Pickles(_Files):
     """CIFAR-10 and CIFAR-100: pickled batches in ROOT/<base folder>, or still in the official ROOT/….tar.gz.
 
-    part: only the first file of the training split is needed, and is the training split."""
+    Of cifar10_part only the first file of the training split is needed, and is the training split."""
 
-    def __init__(self, dataset, coarse=False, part=False):
-        self.dataset = dataset
-        self.train_list = dataset.train_list[:1] if part else dataset.train_list
+    def __init__(self, name, dataset, root):
+        super().__init__(name, dataset, root)
+        coarse = name == "cifar100_coarse"
+        self.train_list = dataset.train_list[:1] if name == "cifar10_part" else dataset.train_list
         self.label_keys = ("coarse_labels",) if coarse else ("labels", "fine_labels")
         self.class_key = "coarse_label_names" if coarse else dataset.meta["key"]
         others = [*dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
         self.official = dict([*dataset.train_list, *others])
         self.md5 = dict([*self.train_list, *others])
 
+    @cached_property
+    def spec(self):
+        """The class names are in a small file beside the images."""
+        (meta,) = self._entries([self.dataset.meta["filename"]])
+        return Spec(tuple(meta[self.class_key]), channels=3, side=32)
+
     def missing(self, place):
         unpacked = [name for name in self.md5 if not (place / self.dataset.base_folder / name).exists()]
         return [] if self._archive(place).exists() else unpacked
 
     def download(self, place):
-        """The archive, unpacked by torchvision's layout and then removed."""
-        archive = self._archive(place)
-        _download([self.dataset.url], self.dataset.tgz_md5, archive)
-        for name, content in self._contents(place, self.official).items():
-            with _appearing(place / self.dataset.base_folder / name) as path:
-                path.write_bytes(content)
+        """The archive, unpacked into torchvision's layout and then removed; each file appears when it is whole."""
+        archive, folder = self._archive(place), place / self.dataset.base_folder
+        fetch([self.dataset.url], self.dataset.tgz_md5, archive)
+        folder.mkdir(exist_ok=True)
+        with TemporaryDirectory(prefix=".arriving-", dir=place) as arriving:
+            for name, content in self._contents(place, self.official).items():
+                Path(arriving, name).write_bytes(content)
+                os.replace(Path(arriving, name), folder / name)
         archive.unlink(missing_ok=True)  # another process may have been as far
 
-    def read(self, place, split):
-        batches = [name for name, _ in (self.train_list if split == "train" else self.dataset.test_list)]
-        meta = self.dataset.meta["filename"]
-        # The MD5s are those of the official files, so unpickling runs nothing but what the authors published.
-        entries = {
-            name: pickle.loads(content, encoding="latin1")
-            for name, content in self._contents(place, [*batches, meta]).items()
-        }
-        images = np.concatenate([entries[name]["data"] for name in batches]).reshape(-1, 3, 32, 32)
-        labels = [entries[name][key] for name in batches for key in self.label_keys if key in entries[name]]
-        return images, np.concatenate(labels).astype(np.int64), tuple(entries[meta][self.class_key])
+    def read(self, split):
+        files = self.train_list if split == "train" else self.dataset.test_list
+        entries = self._entries([name for name, _ in files])
+        images = np.concatenate([entry["data"] for entry in entries]).reshape(-1, 3, 32, 32)
+        labels = [entry[key] for entry in entries for key in self.label_keys if key in entry]
+        return images, np.concatenate(labels).astype(np.int64)
 
     def training_checksums(self):
         return tuple(md5 for _, md5 in self.train_list)
 
     def _archive(self, place):
         return place / self.dataset.filename
+
+    def _entries(self, names):
+        # The MD5s are those of the official files, so unpickling runs nothing but what the authors published.
+        contents = self._contents(self.place, names)
+        return [pickle.loads(contents[name], encoding="latin1") for name in names]
 
     def _contents(self, place, names):
         """name → bytes, each checked; from the unpacked files where all are there, else out of the archive."""
@@ -242,53 +258,3 @@ def _damaged(where, content, md5):
         f"{where} is truncated or altered ({len(content):,} bytes, MD5 {_md5(content)}, expected {md5}): "
         "delete it, then load again to download a fresh copy"
     )
-
-
-def _download(urls, md5, path):
-    """One official file, by torchvision's code, from the first url that gives it. It appears at `path` only when
-    its MD5 is right: until then it lies in a temporary folder beside it, which goes whatever happens."""
-    from torchvision.datasets.utils import download_url
-
-    reasons = []
-    with _appearing(path) as arriving, _timeout(PATIENCE):
-        for url in urls:
-            try:
-                return download_url(url, arriving.parent, arriving.name, md5)
-            except (OSError, RuntimeError, http.client.HTTPException) as error:
-                arrived = (
-                    f"arrived truncated or altered, {arriving.stat().st_size:,} bytes: "
-                    if arriving.exists()
-                    else ""
-                )
-                reasons.append(f"{url}: {arrived}{str(error).rstrip('.') or type(error).__name__}")
-                arriving.unlink(missing_ok=True)
-        raise RuntimeError(
-            f"{path.name} could not be downloaded ({'; '.join(reasons)}): check the network and load again, "
-            f"or put the official file at {path} yourself, or use a name that needs no download, "
-            "fashion_mnist_mini or mnist_mini"
-        )
-
-
-@contextlib.contextmanager
-def _appearing(path):
-    """A path to write to, in a temporary folder beside `path`; moved to `path` in one step when all went well."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".arriving-", dir=path.parent)
-    except OSError as error:
-        raise RuntimeError(
-            f"{path} cannot be written ({error}): give a root that can be, or free it"
-        ) from error
-    with folder as temporary:
-        yield Path(temporary, path.name)
-        os.replace(Path(temporary, path.name), path)
-
-
-@contextlib.contextmanager
-def _timeout(seconds):
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(before or seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

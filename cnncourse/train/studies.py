@@ -12,8 +12,9 @@ import yaml
 
 from .. import recipe, runtime
 from ..recipe import RecipeError
+from .assemble import test_batches, trainer_for
 from .checkpoint import write_whole
-from .run import test_batches, trainer_for
+from .run import columns
 from .trainer import Diverged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,20 +53,28 @@ def read_study(name):
     return study
 
 
-def run_study(name, data_root=None, report=print):
+def run_study(name, data_root=None, report=print, unfinished=None):
     """Run every variant of a study and return what `results/NAME.json` holds.
 
     Where the study tunes a key, each variant gets the value with the best accuracy on held-out training images,
     found with the first seed. Then every seed is trained with it, and each run reads the test set once, at its end.
+    unfinished: a file that keeps each finished run, with its environment; runs that it holds are not trained again.
     """
     study = read_study(name)
     machine = runtime.start(study["base"].get("device", "auto"))
-    variants = {}
+    environment, kept, variants = runtime.describe(machine), _Kept(unfinished), {}
+
+    def run(made, final=True):
+        done = kept.find(made, final) or kept.keep(made, final, _run(made, report, final), environment)
+        # A run of an earlier session says where it ran, if that was elsewhere or with other code.
+        elsewhere = {} if done["environment"] == environment else {"environment": done["environment"]}
+        return {**done["outcome"], **elsewhere}
+
     for variant, changes in study["variants"].items():
         made = recipe.from_dict(recipe.changed(study["base"], {**changes, "data_root": data_root}))
-        chosen, trials = _tuned(made, study["tune"], study["seeds"][0], report)
+        chosen, trials = _tuned(made, study["tune"], study["seeds"][0], run)
         made = made.replace(**chosen)
-        runs = [_run(made.replace(seed=seed), report) for seed in study["seeds"]]
+        runs = [run(made.replace(seed=seed)) for seed in study["seeds"]]
         accuracies = [run["test_accuracy"] for run in runs]
         variants[variant] = {
             "changes": changes,
@@ -88,18 +97,44 @@ def run_study(name, data_root=None, report=print):
         "seeds": study["seeds"],
         "tuned": study["tune"],
         "variants": variants,
-        "environment": runtime.describe(machine),
+        "environment": environment,
         "command": f"make results NAME={name}",
         "date": time.strftime("%Y-%m-%d"),
     }
 
 
-def _tuned(made, tune, seed, report):
+class _Kept:
+    """The finished runs of a study that is not: a line of JSON each, appended."""
+
+    def __init__(self, path):
+        self.path, self.lines = path, []
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(json.JSONDecodeError):  # the last one, where a kill cut it
+                    self.lines.append(json.loads(line))
+
+    def find(self, made, final):
+        wanted = json.loads(json.dumps({"recipe": made.to_dict(), "final": final}))
+        return next((line for line in self.lines if line["run"] == wanted), None)
+
+    def keep(self, made, final, outcome, environment):
+        line = {
+            "run": {"recipe": made.to_dict(), "final": final},
+            "outcome": outcome,
+            "environment": environment,
+        }
+        if self.path is not None:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return line
+
+
+def _tuned(made, tune, seed, run):
     """({key: best value}, the trials); tuning is over one key, with the variant's own held-out images."""
     trials = []
     for key, values in tune.items():
         for value in values:
-            trial = _run(made.replace(seed=seed, **{key: value}), report, final=False)
+            trial = run(made.replace(seed=seed, **{key: value}), final=False)
             trials.append({key: value, "validation_accuracy": trial["validation_accuracy"]})
     if not trials:
         return {}, []
@@ -107,20 +142,20 @@ def _tuned(made, tune, seed, report):
     return {key: best[key] for key in tune}, trials
 
 
-def _run(made, report, final=True):
+def _run(made, report, final):
     """One training run: its rows, and the test accuracy of the model at its end. A run that diverges says where."""
     started, cpu_started, outcome = time.perf_counter(), time.process_time(), {"seed": made.seed}
     trainer = trainer_for(made)
     try:
         for row in trainer.fit():
-            report(f"  {made.model} {made.data} seed {made.seed} " + line(row))
+            shown = " · ".join(f"{name} {text}" for name, text in columns(row, made.epochs))
+            report(f"  {made.model} {made.data} seed {made.seed} {shown}")
     except Diverged as error:
         outcome["diverged"] = str(error)
     measured = "validation_accuracy" if made.validation else "last_accuracy"
     rows = trainer.rows
-    outcome[measured] = (
-        runtime.significant(rows[-1]["test_accuracy"]) if rows and "diverged" not in outcome else 0.0
-    )
+    last = rows[-1][f"{made.measured}_accuracy"] if rows and "diverged" not in outcome else 0.0
+    outcome[measured] = runtime.significant(last)
     if final:
         test = trainer.evaluate(test_batches(made, trainer.model))
         outcome |= {
@@ -131,32 +166,20 @@ def _run(made, report, final=True):
         # The processor's seconds are what the run cost, also where other programs kept it waiting.
         outcome["seconds"] = runtime.significant(time.perf_counter() - started, 4)
         outcome["cpu_seconds"] = runtime.significant(time.process_time() - cpu_started, 4)
-        # The rows' test columns were measured on the held-out images: here they are called what they are.
         outcome["rows"] = [
-            {
-                key.replace("test_", "validation_") if made.validation else key: runtime.significant(value, 5)
-                for key, value in row.items()
-            }
-            for row in rows
+            {name: runtime.significant(value, 5) for name, value in row.items()} for row in rows
         ]
     return outcome
 
 
-def line(row):
-    """A row in one line of text."""
-    parts = [f"epoch {row['epoch']}", f"lr {row['lr']:.3g}", f"train {row['train_loss']:.4f}"]
-    parts += [f"{row['train_accuracy']:.4f}"] if "train_accuracy" in row else []
-    parts += [f"test {row['test_loss']:.4f}"] if "test_loss" in row else []
-    parts += [f"{row['test_accuracy']:.4f}"] if "test_accuracy" in row else []
-    return " · ".join([*parts, f"{row['seconds']:.1f} s", f"{row['images_per_second']:,.0f} images/s"])
-
-
 def record(name, data_root=None):
-    """Run a study and write results/NAME.json."""
-    result = run_study(name, data_root, report=lambda text: print(text, flush=True))
+    """Run a study and write results/NAME.json; called again after an interruption, it goes on with the next run."""
     RESULTS.mkdir(exist_ok=True)
+    unfinished = RESULTS / f"{name}.unfinished.jsonl"
+    result = run_study(name, data_root, lambda text: print(text, flush=True), unfinished)
     content = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     write_whole(RESULTS / f"{name}.json", content.encode())
+    unfinished.unlink(missing_ok=True)
 
 
 def recorded(name):

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -23,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
 
-from cnncourse import data
+from cnncourse import data, download
 from cnncourse.data import official
 
 MINI = {"fashion_mnist_mini": (10_000, 2_000), "mnist_mini": (5_000, 1_000)}
@@ -484,6 +483,70 @@ def test_a_damaged_training_file_is_also_named_for_the_test_split(monkeypatch, t
         data.load("mnist", "test", root=tmp_path)
 
 
+# ── What a set is, without its pictures ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", MINI)
+def test_the_spec_of_a_mini_set_needs_its_manifest_alone(monkeypatch, tmp_path, name):
+    test = data.load(name, "test")
+    shutil.copytree(data.EMBEDDED / name, tmp_path / name, ignore=shutil.ignore_patterns("*.npz"))
+    monkeypatch.setattr(data, "EMBEDDED", tmp_path)
+    spec = data.spec(name)
+    assert spec == data.Spec(test.classes, 1, 28) and (spec.channels, spec.side, spec.side) == test.shape
+
+
+@pytest.mark.parametrize(
+    "name, dataset", [("mnist", datasets.MNIST), ("fashion_mnist", datasets.FashionMNIST)]
+)
+def test_the_spec_of_an_idx_set_needs_no_file(monkeypatch, tmp_path, name, dataset):
+    spec = data.spec(name, root=tmp_path)
+    assert left_in(tmp_path) == []
+    write(tmp_path, raw(dataset, idx_files(monkeypatch, dataset)))
+    test = data.load(name, "test", root=tmp_path)
+    assert spec == data.Spec(test.classes, 1, 28) and (spec.channels, spec.side, spec.side) == test.shape
+
+
+@pytest.mark.parametrize(
+    "name, dataset, classes",
+    [
+        ("cifar10", datasets.CIFAR10, 10),
+        ("cifar10_part", datasets.CIFAR10, 10),
+        ("cifar100", datasets.CIFAR100, 100),
+        ("cifar100_coarse", datasets.CIFAR100, 20),
+    ],
+)
+def test_the_spec_of_cifar_is_in_its_small_file(monkeypatch, tmp_path, name, dataset, classes):
+    files, archive = cifar_files(monkeypatch, dataset)
+    small = f"{dataset.base_folder}/{dataset.meta['filename']}"
+    write(tmp_path / "empty", {file: files[file] if file == small else b"" for file in files})
+    write(tmp_path / "whole", files)
+    spec, test = data.spec(name, root=tmp_path / "empty"), data.load(name, "test", root=tmp_path / "whole")
+    assert spec == data.Spec(test.classes, 3, 32) and len(spec.classes) == classes
+    assert (spec.channels, spec.side, spec.side) == test.shape
+
+    with server({dataset.filename: archive}) as url:  # nowhere: downloaded with the set
+        monkeypatch.setattr(dataset, "url", url + dataset.filename)
+        assert data.spec(name, root=tmp_path / "new") == spec
+    assert left_in(tmp_path / "new") == sorted(files)
+    write(tmp_path / "empty", {small: files[small][:-3]})
+    with pytest.raises(RuntimeError, match=f"{dataset.meta['filename']} is truncated or altered"):
+        data.spec(name, root=tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"name": "minst"}, ValueError, "name is 'minst'.*nearest is 'mnist'"),
+        ({"name": None}, TypeError, "name is None"),
+        ({"name": "mnist", "root": 3}, TypeError, "root is 3"),
+        ({"name": "folder"}, ValueError, "root is required for folder"),
+    ],
+)
+def test_spec_refuses(arguments, error, words):
+    with pytest.raises(error, match=words):
+        data.spec(**arguments)
+
+
 # ── Full sets, downloaded ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -544,7 +607,7 @@ def test_the_second_mirror_helps(monkeypatch, tmp_path, first):
     [
         ("down", "refused"),
         ("404", "404"),
-        ("truncated", "arrived truncated or altered"),
+        ("truncated", r"\d bytes read, \d+ more expected"),
         ("altered", "arrived truncated or altered"),
         ("silent", "timed out"),
     ],
@@ -561,8 +624,7 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(monkeypatch, tmp_p
         "404": {key: content for key, content in files.items() if key != wanted},
         "altered": files | {wanted: good[:-1] + b"!"},
     }.get(fault, files)
-    monkeypatch.setattr(official, "PATIENCE", 0.3)
-    before = socket.getdefaulttimeout()
+    monkeypatch.setattr(download, "PATIENCE", 0.3)
     with server(
         served, truncate=[wanted] if fault == "truncated" else [], stall=[wanted] if fault == "silent" else []
     ) as url:
@@ -576,8 +638,6 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(monkeypatch, tmp_p
     assert f"{missing} could not be downloaded" in message and url in message
     assert "check the network" in message and "fashion_mnist_mini" in message and "\n" not in message
     assert not any(wanted in path for path in left_in(tmp_path))
-    assert not any("arriving" in str(path) for path in tmp_path.rglob("*"))
-    assert socket.getdefaulttimeout() == before
 
 
 def test_every_mirror_has_its_own_reason(monkeypatch, tmp_path):
@@ -587,18 +647,19 @@ def test_every_mirror_has_its_own_reason(monkeypatch, tmp_path):
         with pytest.raises(RuntimeError, match="could not be downloaded") as caught:
             data.load("mnist", root=tmp_path)
     first, second = str(caught.value).split(NOWHERE)
-    assert "arrived truncated" in first and "refused" in second and "arrived" not in second
+    assert "more expected" in first and "refused" in second and "expected" not in second
 
 
 def test_an_interrupted_download_leaves_nothing(monkeypatch, tmp_path):
-    idx_files(monkeypatch, datasets.MNIST)
+    files = idx_files(monkeypatch, datasets.MNIST)
 
-    def interrupted(url, folder, filename, md5):
-        (folder / filename).write_bytes(b"half")
+    def interrupted(response, chunk_size):
+        yield b"half"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr("requests.Response.iter_content", interrupted)
+    with server(files) as url, pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
         data.load("mnist", root=tmp_path / "root")
     assert left_in(tmp_path) == []
 
