@@ -4,42 +4,44 @@ The model is never changed: it runs in eval mode, every part's mode is put back,
 parameters. Images go to the device of the model by themselves; all results are torch tensors on the CPU.
 """
 
-import difflib
-import operator
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map
 from torchvision.models import feature_extraction
 
-from .measure import WHOLE_LAYERS, eval_mode
+from .checks import choice, instance, integer, number_array, shown
+from .measure import bare, eval_mode, is_layer, watching
 
 # What a layer sees.
 
 
-def activations(model: nn.Module, x: torch.Tensor, layers=None) -> dict[str, torch.Tensor]:
+def activations(model: nn.Module, x: torch.Tensor, layers=None) -> dict:
     """The outputs of layers for the images x: {"c1": (N, 6, 28, 28), …}, in the order asked for.
 
     layers: names as in `model.named_modules()`, blocks too ("layer1.0"). A module that is called several times has the
     names "relu", "relu_1", "relu_2"…. Where a function does the work of a layer (F.relu, a sum), the name is that of
     torchvision.models.feature_extraction.get_graph_node_names, e.g. "layer1.0.add".
     None: every layer that is a module, in the order of the calls.
-    Each output is a copy from the moment the layer returned: an in-place layer that follows does not show in it.
+    Each output is a copy from the moment the layer returned: an in-place layer that follows does not show in it. From
+    a layer that returns a tuple, as attention does, it is a tuple of copies. What is compiled runs as it was written.
     Raises ValueError that lists the names if one is unknown or was not called.
     """
-    _check_model(model)
+    model = bare(model)
     x = _images(model, x)
     if layers is not None and (isinstance(layers, str) or not isinstance(layers, Iterable)):
-        raise TypeError(f"layers must be a list of names such as ['c1', 's2'], got {layers!r}")
+        raise TypeError(f"layers must be a list of names such as ['c1', 's2'], got {shown(layers)}")
     wanted = None if layers is None else list(layers)
     watched = (
         _leaves(model) if wanted is None else {name: module for name, module in model.named_modules() if name}
     )
 
-    with eval_mode(model), torch.no_grad():
+    with watching(model), torch.no_grad():
         seen = _watched(model, x, watched, wanted)
         if wanted is None:
             return seen
@@ -54,14 +56,13 @@ def filters(model: nn.Module, layer: str) -> torch.Tensor:
 
     Raises ValueError if there is no such layer or it is no Conv2d; the sentence lists those that are.
     """
-    _check_model(model)
-    modules = dict(model.named_modules())
+    modules = dict(bare(model).named_modules())
     convolutions = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]
     module = _named(layer, modules)
     if not isinstance(module, nn.Conv2d):
         raise ValueError(
-            f"layer {layer!r} is {type(module).__name__}, filters are those of a Conv2d: "
-            f"{', '.join(convolutions) or 'this model has none'}"
+            f"layer must be a Conv2d, of which this model has {', '.join(convolutions) or 'none'}, "
+            f"got {layer!r}, which is {type(module).__name__}"
         )
     return module.weight.detach().cpu().clone()
 
@@ -77,36 +78,35 @@ def grad_cam(model: nn.Module, x: torch.Tensor, layer: str, target=None) -> torc
     Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization", ICCV, 2017.
     Raises ValueError if the layer is unknown, returns no maps, or the logits do not depend on it.
     """
-    _check_model(model)
-    if not isinstance(x, torch.Tensor) or x.ndim != 4:
+    model = bare(model)
+    x = _images(model, x)
+    if x.ndim != 4:
         raise ValueError(f"x must be a tensor of images (N, C, H, W), got {_described(x)}")
     module = _named(layer, dict(model.named_modules()))
     found = []
 
     def keep(module, inputs, output):
-        # The copy goes on through the network, so that a layer in place cannot change what is kept.
+        # The slope starts here, so that x may be bytes and weights frozen. The copy goes on through the network, so
+        # that a layer in place cannot change what is kept.
         if not found and isinstance(output, torch.Tensor):
-            found.append(output)
-            return output.clone()
+            found.append(output if output.requires_grad else output.detach().requires_grad_())
+            return found[0].clone()
 
-    with eval_mode(model), torch.inference_mode(False), torch.enable_grad():
-        x = _images(model, x).detach().clone().requires_grad_()
+    with watching(model), torch.inference_mode(False), torch.enable_grad():
         hook = module.register_forward_hook(keep)
         try:
-            logits = model(x)
+            logits = _logits(_run(model, x.detach().clone()))
         finally:
             hook.remove()
         if not found or found[0].ndim != 4:
             shape = tuple(found[0].shape) if found else "no tensor"
-            raise ValueError(f"layer {layer!r} must return maps (N, K, h, w) for Grad-CAM, got {shape}")
+            raise ValueError(f"layer must return maps (N, K, h, w), got {layer!r}, which returns {shape}")
         (maps,) = found
         chosen = _targets(target, logits)
         score = logits.gather(1, chosen[:, None]).sum()
-        slope = None
-        if score.requires_grad and maps.requires_grad:
-            (slope,) = torch.autograd.grad(score, maps, allow_unused=True)
+        slope = torch.autograd.grad(score, maps, allow_unused=True)[0] if score.requires_grad else None
     if slope is None:
-        raise ValueError(f"the logits do not depend on layer {layer!r}")
+        raise ValueError(f"layer must be one that the logits depend on, got {layer!r}")
     maps, slope = maps.detach(), slope.detach()
     cam = F.relu((slope.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True))
     cam = F.interpolate(cam, size=x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
@@ -122,7 +122,7 @@ def predictions(model: nn.Module, batches: Iterable, device=None) -> tuple[torch
 
     device: where the images go; None is where the model is.
     """
-    _check_model(model)
+    instance("model", model, nn.Module, "a torch.nn.Module")
     device = _device(model) if device is None else torch.device(device)
     logits, labels = [], []
     with eval_mode(model), torch.no_grad():
@@ -130,7 +130,7 @@ def predictions(model: nn.Module, batches: Iterable, device=None) -> tuple[torch
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 raise TypeError(f"batches must yield pairs (images, labels), got {_described(batch)}")
             images, true = batch
-            logits.append(model(images.to(device)).float().cpu())
+            logits.append(_logits(_run(model, images.to(device))).float().cpu())
             labels.append(torch.as_tensor(true).cpu())
     if not logits:
         raise ValueError("batches must yield at least one batch, got none")
@@ -142,7 +142,7 @@ def confusion_matrix(predictions, labels, num_classes: int) -> torch.Tensor:
 
     predictions, labels: classes (N,), integers from 0 to num_classes − 1.
     """
-    size = _integer("num_classes", num_classes, 1)
+    size = integer("num_classes", num_classes, 1)
     predicted, true = _classes("predictions", predictions, size), _classes("labels", labels, size)
     if predicted.shape != true.shape:
         raise ValueError(
@@ -169,11 +169,11 @@ def classification_report(matrix) -> Report:
 
     and support[c] = Σₚ M[c,p], the images of the class. A ratio 0/0 (never predicted, or no images) counts as 0.
     """
-    matrix = torch.as_tensor(matrix).cpu()
+    matrix = _tensor("matrix", matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.numel() == 0:
         raise ValueError(f"matrix must be square, (K, K), got shape {tuple(matrix.shape)}")
-    if matrix.is_floating_point() or matrix.is_complex() or (matrix < 0).any():
-        raise ValueError("matrix must hold counts: integers of at least 0")
+    if matrix.dtype != torch.int64 or (matrix < 0).any():
+        raise ValueError(f"matrix must hold counts, integers of at least 0, got {matrix.tolist()}")
     right, taken, support = matrix.diagonal().double(), matrix.sum(dim=0), matrix.sum(dim=1)
     return Report(
         precision=right / taken.clamp(min=1),
@@ -188,7 +188,7 @@ def worst_mistakes(logits, labels, count: int) -> torch.Tensor:
 
     logits (N, K), labels (N,) → at most count places; fewer if there are fewer mistakes.
     """
-    count = _integer("count", count, 0)
+    count = integer("count", count, 0)
     logits = _scores("logits", logits)
     labels = _labels_of(logits, "logits", labels)
     losses = F.cross_entropy(logits, labels, reduction="none")
@@ -222,7 +222,7 @@ def calibration(probabilities, labels, bins: int = 15) -> Calibration:
     probability; Bₘ are the images whose confidence falls into bin m of `bins` equal ones between 0 and 1.
     Guo et al., "On calibration of modern neural networks", ICML, 2017.
     """
-    bins = _integer("bins", bins, 1)
+    bins = integer("bins", bins, 1)
     probabilities = _scores("probabilities", probabilities)
     labels = _labels_of(probabilities, "probabilities", labels)
     sums = probabilities.sum(dim=1)
@@ -254,7 +254,7 @@ def _leaves(model):
 
     def walk(module, prefix):
         for name, child in module.named_children():
-            if isinstance(child, WHOLE_LAYERS) or next(child.children(), None) is None:
+            if is_layer(child):
                 found[prefix + name] = child
             else:
                 walk(child, f"{prefix}{name}.")
@@ -271,15 +271,15 @@ def _watched(model, x, modules, wanted):
         def keep(module, inputs, output):
             call = name if calls[name] == 0 else f"{name}_{calls[name]}"
             calls[name] += 1
-            if (wanted is None or call in wanted) and isinstance(output, torch.Tensor):
-                seen[call] = output.cpu().clone()
+            if wanted is None or call in wanted:
+                seen[call] = _copied(output)
 
         return keep
 
     try:
         for name, module in modules.items():
             hooks.append(module.register_forward_hook(watch(name)))
-        model(x)
+        _run(model, x)
     finally:
         for hook in hooks:
             hook.remove()
@@ -298,57 +298,67 @@ def _traced(model, x, names, known):
         nodes = []
     functions = [node for node in nodes[1:] if not node.startswith("_")]  # the first is the input
     for name in names:
+        if name in known:
+            raise ValueError(
+                f"every name in layers must be of a layer that runs, got {name!r}, which does not"
+            )
         if name not in nodes:
-            raise ValueError(_unknown("layers", name, list(dict.fromkeys([*known, *functions]))))
+            _one_of("every name in layers", name, list(dict.fromkeys([*known, *functions])))
     extractor = feature_extraction.create_feature_extractor(model, {name: name for name in names}, **settings)
     extractor.eval()
     (output,) = (node for node in extractor.graph.nodes if node.op == "output")
     for node in dict.fromkeys(output.all_input_nodes):
         with extractor.graph.inserting_after(node):
-            copy = extractor.graph.call_method("clone", (node,))
+            copy = extractor.graph.call_function(_copied, (node,))
         output.replace_input_with(node, copy)
     extractor.recompile()
-    return {name: output.cpu() for name, output in extractor(x).items()}
+    return extractor(x)
+
+
+def _copied(output):
+    """A copy on the CPU of a tensor, or of all tensors in a tuple, a list or a dict."""
+    return tree_map(lambda leaf: leaf.cpu().clone() if isinstance(leaf, torch.Tensor) else leaf, output)
+
+
+def _run(model, x):
+    try:
+        return model(x)
+    except RuntimeError as error:
+        if x.is_floating_point():
+            raise
+        raise TypeError(f"x must be floating-point numbers for this model, got {x.dtype}") from error
 
 
 def _named(layer, modules):
-    if not isinstance(layer, str):
-        raise TypeError(f"layer must be a name such as 'c1', got {layer!r}")
-    if layer not in modules:
-        raise ValueError(_unknown("layer", layer, [name for name in modules if name]))
-    return modules[layer]
+    return modules[_one_of("layer", layer, [name for name in modules if name])]
 
 
-def _unknown(argument, name, known):
+def _one_of(argument, name, known):
     if not known:
-        return f"{argument} names {name!r}, but this model has no named layers"
-    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0)[0]
-    return f"{argument} names {name!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
+        raise ValueError(f"{argument} must name a layer, of which this model has none, got {shown(name)}")
+    return choice(argument, name, known)
+
+
+def _logits(output):
+    if not isinstance(output, torch.Tensor) or output.ndim != 2:
+        raise ValueError(f"model must return logits (N, classes), got {_described(output)}")
+    return output
 
 
 def _targets(target, logits):
-    if logits.ndim != 2:
-        raise ValueError(f"the model must return logits (N, classes), got {_described(logits)}")
     count, classes = logits.shape
     if target is None:
         return logits.argmax(dim=1)
-    chosen = torch.as_tensor(target)
-    if chosen.is_floating_point() or chosen.dtype == torch.bool or chosen.shape not in {(), (count,)}:
+    chosen = _tensor("target", target)
+    if chosen.dtype != torch.int64 or chosen.shape not in {(), (count,)}:
         raise ValueError(f"target must be a class or one class for each of {count} images, got {target!r}")
     if (chosen < 0).any() or (chosen >= classes).any():
         raise ValueError(f"target must be from 0 to {classes - 1}, got {target!r}")
-    return chosen.to(logits.device, torch.int64).expand(count)
-
-
-def _check_model(model):
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    return chosen.to(logits.device).expand(count)
 
 
 def _images(model, x):
-    if not isinstance(x, torch.Tensor):
-        raise TypeError(f"x must be a tensor of images (N, C, H, W), got {type(x).__name__}")
-    return x.to(_device(model))
+    return instance("x", x, torch.Tensor, "a tensor of images (N, C, H, W)").to(_device(model))
 
 
 def _device(model):
@@ -356,13 +366,24 @@ def _device(model):
     return tensors[0].device if tensors else torch.device("cpu")
 
 
+def _tensor(argument, values):
+    """Numbers as a tensor on the CPU: integers of any width as int64, all others as float64."""
+    if not isinstance(values, torch.Tensor):
+        values = number_array(argument, values)
+        values = torch.from_numpy(values.astype(np.float64 if values.dtype.kind == "f" else np.int64))
+    values = values.detach().cpu()
+    if values.dtype == torch.bool or values.is_complex():
+        raise TypeError(f"{argument} must be real numbers, got {values.dtype}")
+    return values.double() if values.is_floating_point() else values.long()
+
+
 def _scores(argument, values):
-    values = torch.as_tensor(values).detach().cpu()
-    if values.ndim != 2 or values.numel() == 0 or not values.is_floating_point():
+    values = _tensor(argument, values)
+    if values.ndim != 2 or values.numel() == 0 or values.dtype != torch.float64:
         raise ValueError(f"{argument} must be numbers (N, classes), got {_described(values)}")
     if not values.isfinite().all():
         raise ValueError(f"{argument} must be finite, got {(~values.isfinite()).sum()} that are not")
-    return values.double()
+    return values
 
 
 def _labels_of(scores, argument, labels):
@@ -373,8 +394,8 @@ def _labels_of(scores, argument, labels):
 
 
 def _classes(argument, values, num_classes):
-    values = torch.as_tensor(values).detach().cpu()
-    if values.ndim != 1 or values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+    values = _tensor(argument, values)
+    if values.ndim != 1 or values.dtype != torch.int64:
         raise ValueError(
             f"{argument} must be classes, integers in one row (N,), got {_described(values)}"
             + ("; take logits.argmax(1) first" if values.ndim == 2 else "")
@@ -383,19 +404,7 @@ def _classes(argument, values, num_classes):
         raise ValueError(
             f"{argument} must be from 0 to {num_classes - 1}, got {values.min()} to {values.max()}"
         )
-    return values.long()
-
-
-def _integer(name, value, minimum):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {number}")
-    return number
+    return values
 
 
 def _described(value):

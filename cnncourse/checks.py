@@ -192,9 +192,8 @@ def _within(name, number, **limits):
     holds = {"least": operator.ge, "above": operator.gt, "most": operator.le, "below": operator.lt}
     if all(holds[key](number, limit) for key, limit in limits.items()):
         return number
-    wanted = " and ".join(
-        f"{words[key]} {_short(limits[key])}" for key in words if math.isfinite(limits.get(key, math.inf))
-    )
+    bounds = {key: limits[key] for key in words if math.isfinite(limits.get(key, math.inf))}
+    wanted = " and ".join(f"{words[key]} {_short(limit)}" for key, limit in bounds.items())
     raise ValueError(f"{name} must be {wanted}, got {number}")
 
 

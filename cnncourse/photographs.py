@@ -7,13 +7,13 @@ They ship with the package as lossless PNG, longest side 384 pixels. Their licen
 embedded/photographs/NOTICE.md. Needs Pillow and NumPy only.
 """
 
-import difflib
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from .checks import choice, flag, integer
 
 FOLDER = Path(__file__).parent / "embedded" / "photographs"
 
@@ -93,19 +93,10 @@ def load(name, size=None, gray=True):
     Resampling averages with a triangle filter. It has no negative weights, so it draws no halos along
     edges that an edge detector would then find.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name is {name!r}, expected one of {', '.join(CREDITS)}")
-    if name not in CREDITS:
-        nearest = difflib.get_close_matches(name.lower(), CREDITS, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"name is {name!r}, expected one of {', '.join(CREDITS)}; the nearest is {nearest!r}"
-        )
-    if size is not None and (isinstance(size, bool) or not isinstance(size, Integral)):
-        raise TypeError(f"size is {size!r}, expected None or a positive int")
-    if size is not None and size < 1:
-        raise ValueError(f"size is {size}, expected None or a positive int")
-    if not isinstance(gray, bool):
-        raise TypeError(f"gray is {gray!r}, expected True or False")
+    choice("name", name, CREDITS)
+    if size is not None:
+        size = integer("size", size, 1)
+    flag("gray", gray)
 
     path = FOLDER / f"{name}.png"
     try:
@@ -118,5 +109,5 @@ def load(name, size=None, gray=True):
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         square = (left, top, left + side, top + side)
-        picture = picture.resize((int(size), int(size)), Image.Resampling.BILINEAR, box=square)
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR, box=square)
     return np.array(picture.convert("L") if gray else picture)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -150,7 +151,9 @@ def test_blocks_of_a_torchvision_model():
 def test_a_model_that_cannot_be_traced_still_shows_its_modules():
     model = Looking()
     assert list(analysis.activations(model, X)) == ["conv"]
-    with pytest.raises(ValueError, match="layers names 'mul', expected one of conv; the nearest is 'conv'"):
+    with pytest.raises(
+        ValueError, match="every name in layers must be one of conv, got 'mul'; the nearest is 'conv'"
+    ):
         analysis.activations(model, X, ["mul"])
 
 
@@ -181,12 +184,12 @@ def test_a_look_changes_nothing(small, look):
         (
             (X, ["conv3"]),
             ValueError,
-            "layers names 'conv3', expected one of conv1, relu, .*tanh.*nearest is 'conv2'",
+            "every name in layers must be one of conv1, relu, .*tanh.*got 'conv3'; the nearest is 'conv2'",
         ),
-        ((X, ["unused"]), ValueError, "layers names 'unused', expected one of conv1"),
+        ((X, ["unused"]), ValueError, "every name in layers must be .* that runs, got 'unused'"),
         ((X, "conv1"), TypeError, "layers must be a list of names .*got 'conv1'"),
         ((X, 3), TypeError, "layers must be a list of names .*got 3"),
-        ((X.numpy(), None), TypeError, r"x must be a tensor of images \(N, C, H, W\), got ndarray"),
+        ((X.numpy(), None), TypeError, r"x must be a tensor of images \(N, C, H, W\), got array"),
     ],
 )
 def test_activations_refuse(small, arguments, error, words):
@@ -195,8 +198,66 @@ def test_activations_refuse(small, arguments, error, words):
 
 
 def test_a_model_must_be_a_module():
-    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got type"):
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got <class"):
         analysis.activations(nn.Conv2d, X)
+
+
+class Attending(nn.Module):
+    """Layers and functions that return tuples: attention, an LSTM, a split."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention, self.lstm = nn.MultiheadAttention(8, 2, batch_first=True), nn.LSTM(8, 4)
+        self.output = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = x[:, 0]
+        y, _ = self.attention(x, x, x)
+        left, right = torch.chunk(self.lstm(x + y)[0], 2, dim=1)
+        return self.output((left - right).sum(1))
+
+
+def test_a_layer_that_returns_a_tuple_gives_a_tuple_of_copies():
+    torch.manual_seed(0)
+    model = Attending().eval()
+    with torch.no_grad():
+        attended = model.attention(X[:, 0], X[:, 0], X[:, 0])
+        hidden = model.lstm(X[:, 0] + attended[0])
+    found = analysis.activations(model, X)
+    assert list(found) == ["attention", "lstm", "output"]
+    torch.testing.assert_close(found["attention"], attended)
+    torch.testing.assert_close(found["lstm"], hidden)
+    named = analysis.activations(model, X, ["lstm", "chunk"])
+    torch.testing.assert_close(named["lstm"], hidden)
+    torch.testing.assert_close(named["chunk"], torch.chunk(hidden[0], 2, dim=1))
+
+
+def compiled_in_place(model):
+    model.compile(backend="eager")
+    return model
+
+
+def compiled_around(model):
+    return torch.compile(model, backend="eager")
+
+
+@pytest.mark.parametrize("compiled", [compiled_in_place, compiled_around])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model: analysis.activations(model, X),
+        lambda model: analysis.activations(model, X, ["conv2", "tanh", "relu_1"]),
+        lambda model: analysis.filters(model, "conv1"),
+        lambda model: analysis.grad_cam(model, X, "conv2"),
+        lambda model: analysis.predictions(model, [(X, torch.tensor([0, 1]))]),
+    ],
+)
+def test_a_compiled_model_shows_what_the_model_does(small, compiled, look):
+    expected = look(small)
+    model = compiled(small)
+    with torch.no_grad():
+        model.eval()(X)  # compiled now, without hooks
+    torch.testing.assert_close(look(model), expected)
 
 
 # filters
@@ -215,9 +276,9 @@ def test_filters_are_a_copy_of_the_weight():
 @pytest.mark.parametrize(
     ("layer", "error", "words"),
     [
-        ("f6", ValueError, "layer 'f6' is Linear, filters are those of a Conv2d: c1, c3, c5"),
-        ("c2", ValueError, "layer names 'c2', expected one of c1, .*, output; the nearest is 's2'"),
-        (0, TypeError, "layer must be a name such as 'c1', got 0"),
+        ("f6", ValueError, "layer must be a Conv2d, of which .* has c1, c3, c5, got 'f6', which is Linear"),
+        ("c2", ValueError, "layer must be one of c1, .*, output, got 'c2'; the nearest is 's2'"),
+        (0, TypeError, "layer must be one of c1, .*got 0"),
     ],
 )
 def test_filters_refuse(layer, error, words):
@@ -291,9 +352,9 @@ def test_grad_cam_works_with_frozen_weights_and_without_gradients(small):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((X, "conv9"), ValueError, "layer names 'conv9', .*nearest is 'conv"),
-        ((X, "output"), ValueError, r"layer 'output' must return maps .*got \(2, 4\)"),
-        ((X, "unused"), ValueError, "layer 'unused' must return maps .*got no tensor"),
+        ((X, "conv9"), ValueError, "layer must be one of .*got 'conv9'; the nearest is 'conv"),
+        ((X, "output"), ValueError, r"layer must return maps .*got 'output', which returns \(2, 4\)"),
+        ((X, "unused"), ValueError, "layer must return maps .*got 'unused', which returns no tensor"),
         ((X, "conv1", 4), ValueError, "target must be from 0 to 3, got 4"),
         ((X, "conv1", [0, 1, 2]), ValueError, "target must be a class or one class for each of 2 images"),
         ((X, "conv1", 0.5), ValueError, "target must be a class"),
@@ -311,8 +372,55 @@ def test_grad_cam_needs_a_layer_that_matters(small):
             self.conv2(self.conv1(x))
             return self.output(x.mean(dim=(2, 3)).expand(-1, 3))
 
-    with pytest.raises(ValueError, match="the logits do not depend on layer 'conv2'"):
+    with pytest.raises(ValueError, match="layer must be one that the logits depend on, got 'conv2'"):
         analysis.grad_cam(Aside(), X, "conv2")
+
+
+class OfBytes(nn.Module):
+    """Takes bytes as they come from a file."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Small()
+
+    def forward(self, x):
+        return self.inner(x.float() / 255)
+
+
+def test_grad_cam_of_a_model_that_takes_bytes():
+    torch.manual_seed(1)
+    model = OfBytes().requires_grad_(False)
+    x = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    found = analysis.grad_cam(model, x, "inner.conv2")
+    torch.testing.assert_close(found, analysis.grad_cam(model.inner, x / 255, "conv2"))
+    assert found.max() == 1
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model, x: analysis.grad_cam(model, x, "conv1"),
+        lambda model, x: analysis.activations(model, x),
+        lambda model, x: analysis.predictions(model, [(x, torch.tensor([0, 1]))]),
+    ],
+)
+def test_bytes_for_a_model_that_takes_none_are_refused(small, look):
+    with pytest.raises(TypeError, match=r"x must be floating-point numbers for this model, got torch\.uint8"):
+        look(small, X.to(torch.uint8))
+
+
+class WithFeatures(Small):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+def test_a_model_that_returns_a_tuple_is_refused():
+    words = r"model must return logits \(N, classes\), got tuple"
+    with pytest.raises(ValueError, match=words):
+        analysis.grad_cam(WithFeatures(), X, "conv1")
+    with pytest.raises(ValueError, match=words):
+        analysis.predictions(WithFeatures(), [(X, torch.tensor([0, 1]))])
+    assert next(iter(analysis.activations(WithFeatures(), X))) == "conv1"
 
 
 # predictions
@@ -495,3 +603,50 @@ def test_worst_mistakes_are_sorted_by_loss_not_by_confidence():
 def test_worst_mistakes_refuse(arguments, error, words):
     with pytest.raises(error, match=words):
         analysis.worst_mistakes(*arguments)
+
+
+# arrays as NumPy has them
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda array: array[::-1][::-1].copy()[::-1][::-1],  # a copy, for reference
+        lambda array: np.ascontiguousarray(array[::-1])[::-1],  # strides below 0
+        lambda array: array.astype(array.dtype.newbyteorder(">")),
+        lambda array: array.astype(np.uint16 if array.dtype.kind == "i" else np.float32),
+        lambda array: array.astype(np.uint64 if array.dtype.kind == "i" else np.float64),
+        read_only,
+        lambda array: np.asfortranarray(array),
+        lambda array: array.tolist(),
+        lambda array: torch.tensor(array).to(torch.uint16 if array.dtype.kind == "i" else torch.float64),
+    ],
+)
+def test_numbers_count_however_they_lie_in_memory(form):
+    said, true = np.array(TAKEN), np.array(TRUE)
+    matrix = analysis.confusion_matrix(said, true, 4)
+    assert torch.equal(analysis.confusion_matrix(form(said), form(true), 4), matrix)
+    report = analysis.classification_report(form(matrix.numpy()))
+    assert torch.equal(report.recall, analysis.classification_report(matrix).recall)
+
+    logits = np.array([[2.0, 0.5], [0.25, 1.0], [3.0, 0.0]])
+    shares, labels = np.array([[0.75, 0.25], [0.5, 0.5], [0.125, 0.875]]), np.array([1, 0, 1])
+    assert analysis.worst_mistakes(form(logits), form(labels), 3).tolist() == [2, 0, 1]
+    assert analysis.calibration(form(shares), form(labels)).ece == analysis.calibration(shares, labels).ece
+
+    torch.manual_seed(0)
+    model = Small()
+    found = analysis.grad_cam(model, X, "conv1", form(np.array([3, 1])))
+    assert torch.equal(found, analysis.grad_cam(model, X, "conv1", [3, 1]))
+
+
+@pytest.mark.parametrize("values", [["a", "b"], [[1], [2, 3]], [True, False], [1j, 2j], None])
+def test_what_is_no_array_of_numbers_is_refused(values):
+    with pytest.raises(TypeError, match="predictions must be an array of real numbers, got "):
+        analysis.confusion_matrix(values, [0, 1], 2)

@@ -5,12 +5,12 @@ import importlib.util
 import subprocess
 import sys
 
+import make_photographs
 import numpy as np
 import pytest
 from PIL import Image
 
 from cnncourse import photographs
-from cnncourse.embedded import make_photographs
 
 NAMES = ("camera", "cat", "coffee", "galaxies", "rocket", "tower")
 
@@ -105,7 +105,9 @@ def test_torch_is_not_loaded():
 
 @pytest.mark.parametrize("name, nearest", [("galaxy", "galaxies"), ("CAT", "cat"), ("cofee", "coffee")])
 def test_an_unknown_name_is_answered_with_the_known_ones(name, nearest):
-    with pytest.raises(ValueError, match=f"name is '{name}'.*the nearest is '{nearest}'") as caught:
+    with pytest.raises(
+        ValueError, match=f"name must be .*got '{name}'; the nearest is '{nearest}'"
+    ) as caught:
         photographs.load(name)
     assert all(known in str(caught.value) for known in NAMES)
 
@@ -113,13 +115,13 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name, nearest):
 @pytest.mark.parametrize(
     "arguments, error, words",
     [
-        ({"name": 3}, TypeError, "name is 3, expected one of"),
-        ({"name": "cat", "size": 0}, ValueError, "size is 0, expected None or a positive int"),
-        ({"name": "cat", "size": -5}, ValueError, "size is -5"),
-        ({"name": "cat", "size": 64.0}, TypeError, r"size is 64\.0, expected None or a positive int"),
-        ({"name": "cat", "size": (64, 64)}, TypeError, r"size is \(64, 64\)"),
-        ({"name": "cat", "size": True}, TypeError, "size is True"),
-        ({"name": "cat", "gray": 1}, TypeError, "gray is 1, expected True or False"),
+        ({"name": 3}, TypeError, "name must be one of camera, .*, got 3"),
+        ({"name": "cat", "size": 0}, ValueError, "size must be at least 1, got 0"),
+        ({"name": "cat", "size": -5}, ValueError, "size must be at least 1, got -5"),
+        ({"name": "cat", "size": 64.0}, TypeError, r"size must be an integer, got 64\.0"),
+        ({"name": "cat", "size": (64, 64)}, TypeError, r"size must be an integer, got \(64, 64\)"),
+        ({"name": "cat", "size": True}, TypeError, "size must be an integer, got True"),
+        ({"name": "cat", "gray": 1}, TypeError, "gray must be True or False, got 1"),
     ],
 )
 def test_load_refuses(arguments, error, words):

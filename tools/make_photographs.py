@@ -96,7 +96,7 @@ def notice():
     text = (
         "# Photographs\n\n"
         f"Each was converted to sRGB where needed, scaled to a longest side of {LONGEST_SIDE} pixels and saved as PNG\n"
-        "by `make_photographs.py` in the folder above; nothing else was changed.\n"
+        "by `tools/make_photographs.py`; nothing else was changed.\n"
     )
     for name, credit in photographs.CREDITS.items():
         text += (

@@ -1,12 +1,17 @@
 """What the model files share: the activations by name, and checks that say in one sentence what is wrong."""
 
-import difflib
-import operator
 from collections import OrderedDict
+from functools import partial
 
 import torch
 import torch.fx
 from torch import nn
+
+from ..checks import choice as check_choice  # noqa: F401
+from ..checks import integer as check_integer  # noqa: F401
+from ..checks import real
+
+check_probability = partial(real, least=0, below=1)
 
 
 class ScaledTanh(nn.Module):
@@ -93,37 +98,3 @@ def _check_input(x, name, in_channels, input_size):
     if not x.is_floating_point():
         raise TypeError(f"{name} takes numbers with a fraction, such as float32, got {x.dtype}")
     return x
-
-
-def check_choice(argument, value, known):
-    """value, if it is one of the known names."""
-    if not isinstance(value, str):
-        raise TypeError(f"{argument} must be one of {', '.join(map(repr, known))}, got {value!r}")
-    if value not in known:
-        nearest = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
-        )
-    return value
-
-
-def check_integer(argument, value, minimum):
-    """value as an int, if it is an integer of at least minimum."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{argument} must be an integer, got {value!r}")
-    if number < minimum:
-        raise ValueError(f"{argument} must be at least {minimum}, got {number}")
-    return number
-
-
-def check_probability(argument, value):
-    """value as a float, if 0 ≤ value < 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{argument} must be a number, got {value!r}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{argument} must be at least 0 and below 1, got {value}")
-    return float(value)

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ._check import choice, float_arrays, integer, real
+from ..checks import choice, float_arrays, integer, real
 
 
 def relu(x):
@@ -190,8 +190,7 @@ def _softplus_slope(x, beta=1.0, threshold=20.0):
 
 def _softplus(x, beta, threshold):
     (x,) = float_arrays(x=x)
-    if (beta := real("beta", beta, least=0)) == 0:
-        raise ValueError("beta must be above 0, got 0")
+    beta = real("beta", beta, above=0)
     z = _times(x, beta)
     return x, z, beta, z > real("threshold", threshold)
 
@@ -245,9 +244,7 @@ def _along(x, dim):
     (x,) = float_arrays(x=x)
     if x.ndim == 0:
         raise ValueError("x must have at least one dimension, got a single number")
-    dim = integer("dim", dim, -x.ndim)
-    if dim >= x.ndim:
-        raise ValueError(f"dim must be below {x.ndim} for x of shape {x.shape}, got {dim}")
+    dim = integer("dim", dim, -x.ndim, below=x.ndim)
     if x.shape[dim] == 0:
         raise ValueError(f"x must not be empty along dim {dim}, got shape {x.shape}")
     return x, dim

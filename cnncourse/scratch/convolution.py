@@ -11,7 +11,7 @@ the bytes of an image never overflow. What only copies (`pad`, `im2col`) keeps t
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ._check import choice, float_arrays, integer, layout, number_array, pair, shape
+from ..checks import choice, float_arrays, integer, layout, number_array, pair, shape
 
 # NumPy's names for the modes of torch's `Conv2d(padding_mode=…)`.
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ._check import float_arrays, number_array, real
+from ..checks import float_arrays, number_array, real
 
 
 def numerical_gradient(f, x, eps=1e-6):

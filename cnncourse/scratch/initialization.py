@@ -7,9 +7,7 @@ fans are those of `torch.nn.init`; arrays are float64, and nothing is drawn but 
 
 import math
 
-import numpy as np
-
-from ._check import choice, integer, real
+from ..checks import choice, generator, integers, real
 
 ROOT_TWO = math.sqrt(2)  # ReLU's gain: it halves the mean square of what goes through it
 
@@ -98,22 +96,15 @@ def _kaiming_std(shape, mode, gain):
 
 def _uniform(shape, std, rng):
     bound = math.sqrt(3) * std  # the variance of U(−b, b) is b²/3
-    return _generator(rng).uniform(-bound, bound, shape)
+    return generator("rng", rng).uniform(-bound, bound, shape)
 
 
 def _normal(shape, std, rng):
-    return _generator(rng).normal(0.0, std, shape)
+    return generator("rng", rng).normal(0.0, std, shape)
 
 
 def _fans(shape):
     """(fan_in, fan_out): how many inputs an output sums over, and how many outputs an input goes to."""
-    if not isinstance(shape, tuple | list) or len(shape) < 2:
-        raise ValueError(f"shape must be (out, in) or (out, in, kernel sides …), got {shape!r}")
-    out, into, *kernel = [integer(f"shape[{i}]", side, 1) for i, side in enumerate(shape)]
+    expected = "(out, in) or (out, in, kernel sides …)"
+    out, into, *kernel = integers("shape", shape, 1, count=2, expected=expected)
     return into * math.prod(kernel), out * math.prod(kernel)
-
-
-def _generator(rng):
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
-    return rng

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ._check import choice, layout, number_array
+from ..checks import choice, layout, number_array
 from .convolution import cross_correlate, pad
 
 # A family takes the difference across an edge and averages along it, with these weights at the sides and the middle.

@@ -10,7 +10,7 @@ precision   float32 if all that comes in is float32 (class numbers aside), other
 
 import numpy as np
 
-from ._check import choice, float_arrays, number_array, real, shape
+from ..checks import choice, float_arrays, number_array, real, shape
 from .activations import log_softmax, sigmoid
 
 REDUCTIONS = ("mean", "sum", "none")

@@ -8,9 +8,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from . import activations, initialization
-from ._check import choice, integer, layout, number_array, real, shape
+from ..checks import choice, generator, instance, integers, layout, number_array, real, shape, shown
+from . import activations, initialization, losses
 
+# From logits and targets to the loss, and to its gradient at the logits.
+LOSSES = {
+    "cross_entropy": (losses.cross_entropy, losses.cross_entropy_backward),
+    "binary_cross_entropy": (
+        losses.binary_cross_entropy_with_logits,
+        losses.binary_cross_entropy_with_logits_backward,
+    ),
+    "mse_loss": (losses.mse_loss, losses.mse_loss_backward),
+}
 ACTIVATIONS = tuple(activations.SLOPES)  # those that work number by number
 INITIALIZATIONS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 
@@ -35,14 +44,12 @@ class MLP:
     def __init__(
         self, sizes, activation="tanh", loss="cross_entropy", initialization="xavier_uniform", *, rng
     ):
-        if not isinstance(sizes, tuple | list) or len(sizes) < 2:
-            raise ValueError(f"sizes must be (in, hidden …, out), at least two numbers, got {sizes!r}")
-        self.sizes = tuple(integer(f"sizes[{i}]", size, 1) for i, size in enumerate(sizes))
+        expected = "(in, hidden …, out), at least two numbers"
+        self.sizes = integers("sizes", sizes, 1, count=2, expected=expected)
         self.depth = len(self.sizes) - 1
         self.activation = choice("activation", activation, ACTIVATIONS)
         self.loss = choice("loss", loss, LOSSES)
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
+        generator("rng", rng)
         draw = _drawer(initialization)
         params = {}
         for l, (into, out) in enumerate(pairwise(self.sizes), start=1):
@@ -79,8 +86,11 @@ class MLP:
         FloatingPointError if the loss or a gradient is not finite: then the weights have grown without bound.
         """
         inputs, z = self._forward(x)
+        y = _targets(self.loss, y, z[-1].shape)
+        loss, loss_backward = LOSSES[self.loss]
         with np.errstate(all="ignore"):  # reported in our words
-            loss, delta = LOSSES[self.loss](z[-1], _targets(self.loss, y, z[-1].shape))
+            loss = loss(z[-1], y, reduction="sum") / y.size
+            delta = loss_backward(z[-1], y, reduction="sum") / y.size
             grads = {}
             for l in range(self.depth, 0, -1):
                 grads[f"weight{l}"] = delta.T @ inputs[l - 1]
@@ -111,38 +121,6 @@ class MLP:
         return inputs, z
 
 
-# The losses: from logits z and targets y to the mean loss and its gradient at z.
-
-
-def _cross_entropy(z, y):
-    """−mean_n log softmax(z_n)[y_n]     ∂z = (softmax(z) − onehot(y)) / N"""
-    rows = np.arange(len(z))
-    z = z - z.max(axis=1, keepdims=True)  # so that exp cannot overflow
-    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    delta = np.exp(log_p)
-    delta[rows, y] -= 1
-    return -log_p[rows, y].mean(), delta / len(z)
-
-
-def _binary_cross_entropy(z, y):
-    """mean −y·log σ(z) − (1 − y)·log(1 − σ(z)) = mean max(z, 0) − y·z + log(1 + e^−|z|)     ∂z = (σ(z) − y) / n"""
-    small = np.exp(-np.abs(z))
-    sigmoid = np.where(z >= 0, 1, small) / (1 + small)
-    return np.mean(np.maximum(z, 0) - y * z + np.log1p(small)), (sigmoid - y) / z.size
-
-
-def _mse_loss(z, y):
-    """mean (z − y)²     ∂z = 2·(z − y) / n"""
-    return np.mean((z - y) ** 2), 2 * (z - y) / z.size
-
-
-LOSSES = {
-    "cross_entropy": _cross_entropy,
-    "binary_cross_entropy": _binary_cross_entropy,
-    "mse_loss": _mse_loss,
-}
-
-
 # Checks.
 
 
@@ -153,8 +131,8 @@ def _drawer(name):
     try:
         scale = real("initialization", name, 0)
     except TypeError:
-        expected = f"one of {', '.join(map(repr, INITIALIZATIONS))}, or a number s for s·randn"
-        raise TypeError(f"initialization must be {expected}, got {name!r}") from None
+        expected = f"one of {', '.join(INITIALIZATIONS)}, or a number s for s·randn"
+        raise TypeError(f"initialization must be {expected}, got {shown(name)}") from None
     return lambda size, *, rng: scale * rng.standard_normal(size)
 
 
@@ -163,8 +141,7 @@ def _fitting(params, sizes):
     expected = {}
     for l, (into, out) in enumerate(pairwise(sizes), start=1):
         expected |= {f"weight{l}": (out, into), f"bias{l}": (out,)}
-    if not isinstance(params, dict):
-        raise TypeError(f"params must be a dict with the keys {', '.join(expected)}, got {params!r}")
+    instance("params", params, dict, f"a dict with the keys {', '.join(expected)}")
     if params.keys() != expected.keys():
         raise ValueError(
             f"params must have the keys {', '.join(expected)}, got {', '.join(map(str, params))}"

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from ._check import flag, float_arrays, integer, layout, real, shape
+from ..checks import flag, float_arrays, integer, integers, layout, real, shape
 
 
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -210,9 +210,8 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
         raise ValueError(
             f"x must have shape (N, C, …) with at least one axis for pixels, got shape {x.shape}"
         )
-    alpha, beta, k = real("alpha", alpha, least=0), real("beta", beta), real("k", k, least=0)
-    if k == 0:
-        raise ValueError("k must be above 0, or where all channels are 0 there would be 0/0, got 0")
+    # k = 0 would make 0/0 where all channels are 0.
+    alpha, beta, k = real("alpha", alpha, 0), real("beta", beta), real("k", k, above=0)
     squares, total = x**2, np.zeros_like(x)
     for step in range(-(size // 2), (size - 1) // 2 + 1):
         first, end = max(0, -step), min(C, C - step)  # the channels that have one `step` away
@@ -285,10 +284,11 @@ def _each_channel(x, **vectors):
 
 
 def _last_axes(x, normalized_shape, **arrays):
-    if not isinstance(normalized_shape, tuple | list):
-        normalized_shape = (normalized_shape,)
-    sizes = tuple(integer("normalized_shape", size, 1) for size in normalized_shape)
-    if not sizes or x.shape[-len(sizes) :] != sizes:
+    if isinstance(normalized_shape, tuple | list):
+        sizes = integers("normalized_shape", normalized_shape, 1)
+    else:
+        sizes = (integer("normalized_shape", normalized_shape, 1),)
+    if x.shape[-len(sizes) :] != sizes:
         raise ValueError(f"normalized_shape must be the last sizes of x, of shape {x.shape}, got {sizes}")
     for name, array in arrays.items():
         if array is not None:
@@ -298,6 +298,4 @@ def _last_axes(x, normalized_shape, **arrays):
 
 def _eps(eps):
     """ε must be above 0, or a channel that never changes would be divided by 0."""
-    if (eps := real("eps", eps, least=0)) == 0:
-        raise ValueError("eps must be above 0, got 0")
-    return eps
+    return real("eps", eps, above=0)

@@ -18,7 +18,7 @@ import copy
 
 import numpy as np
 
-from ._check import flag, float_arrays, real
+from ..checks import flag, float_arrays, real, sequence
 
 
 class Optimizer:
@@ -249,8 +249,8 @@ class Adam(Optimizer):
         decoupled_weight_decay=False,
     ):
         super().__init__(lr, weight_decay, maximize)
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
+        if len(sequence("betas", betas, "a pair of numbers")) != 2:
+            raise ValueError(f"betas must be a pair of numbers, got {betas!r}")
         self.betas = tuple(real(f"betas[{i}]", beta, 0, below=1) for i, beta in enumerate(betas))
         self.eps = real("eps", eps, 0)
         self.amsgrad = flag("amsgrad", amsgrad)

@@ -11,7 +11,7 @@ left out is the kernel size, and padding is at most half of it. Nothing that is 
 
 import numpy as np
 
-from ._check import flag, float_arrays, integer, layout, number_array, pair, shape
+from ..checks import flag, float_arrays, generator, integer, layout, number_array, pair, real, shape
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -127,23 +127,21 @@ def mixed_pool2d(
     A fixed blend (Lee, Gallagher and Tu, "Generalizing Pooling Functions in CNNs", 2016, learn its α). The older mixed
     pooling of Yu, Wang, Chen and Wei (2014) draws α as 0 or 1 at random for each training step instead.
     """
-    if not isinstance(alpha, int | float | np.number) or isinstance(alpha, bool):
-        raise TypeError(f"alpha must be a number, got {alpha!r}")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+    alpha = real("alpha", alpha, 0, 1)
     (x,) = float_arrays(x=x)
     average = avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     largest = max_pool2d(x, kernel_size, stride, padding, ceil_mode=ceil_mode)
-    return float(alpha) * largest + float(1 - alpha) * average
+    return alpha * largest + (1 - alpha) * average
 
 
-def stochastic_pool2d(x, kernel_size, stride=None, *, training, rng):
+def stochastic_pool2d(x, kernel_size, stride=None, *, training, rng=None):
     """p_i = a_i / Σ_k a_k over the window;  training: y = a_l with l drawn from p;  otherwise y = Σ_i p_i·a_i
 
     x (N, C, H, W), finite and at least 0, as after ReLU   →   y (N, C, H', W'), H' = ⌊(H − k)/s⌋ + 1
 
-    rng is a numpy Generator, or None outside training, where nothing is drawn. A window of zeros gives 0, and a zero
-    is never drawn from any other. Zeiler and Fergus, "Stochastic Pooling for Regularization of Deep CNNs", 2013.
+    rng is a numpy Generator; outside training nothing is drawn, and it may be left out. A window of zeros gives 0,
+    and a zero is never drawn from any other.
+    Zeiler and Fergus, "Stochastic Pooling for Regularization of Deep CNNs", 2013.
     """
     (x,) = float_arrays(x=x)
     training = flag("training", training)
@@ -152,8 +150,8 @@ def stochastic_pool2d(x, kernel_size, stride=None, *, training, rng):
         raise ValueError(
             f"x must be finite and at least 0, probabilities are made of it, got {x.min()} … {x.max()}"
         )
-    if not isinstance(rng, np.random.Generator) and (training or rng is not None):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
+    if training or rng is not None:
+        generator("rng", rng)
 
     a = x[..., rows[:, None, :, None], columns[None, :, None, :]]  # (N, C, H', W', k, k)
     a = a.reshape(*a.shape[:-2], rows.shape[1] * columns.shape[1])  # (N, C, H', W', k²)

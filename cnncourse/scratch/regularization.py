@@ -7,16 +7,16 @@ they differ in what one number of it stands for. Its mean is 1, so that nothing 
     y, mask = dropout(x, p, rng=rng, return_mask=True)        # the forward pass
     grad_x = dropout_backward(grad_output, mask)              # and the way back through the same mask
 
-Outside training nothing is drawn: the mask is 1 everywhere, and rng may be None. p = 1 drops everything, as in torch.
-float32 arrays give float32, all else gives float64. Nothing that is passed in is written into.
+Outside training nothing is drawn: the mask is 1 everywhere, and rng may be left out. p = 1 drops everything, as in
+torch. float32 arrays give float32, all else gives float64. Nothing that is passed in is written into.
 """
 
 import numpy as np
 
-from ._check import flag, float_arrays, layout, real, shape
+from ..checks import flag, float_arrays, generator, layout, real, shape
 
 
-def dropout(x, p=0.5, training=True, *, rng, return_mask=False):
+def dropout(x, p=0.5, training=True, *, rng=None, return_mask=False):
     """y = x·mask, one number of the mask for each number of x
 
     x of any shape   rng a numpy Generator   →   y, or (y, mask), in x's shape
@@ -34,7 +34,7 @@ def dropout_backward(grad_output, mask):
     return grad_output * shape("mask", mask, grad_output.shape, "that of grad_output")
 
 
-def drop_connect(x, weight, bias=None, p=0.5, training=True, *, rng, return_mask=False):
+def drop_connect(x, weight, bias=None, p=0.5, training=True, *, rng=None, return_mask=False):
     """y = x·(weight·mask)ᵀ + bias: a linear layer in which connections are dropped, not outputs
 
     x (N, I)   weight (O, I)   bias (O,)   →   y (N, O), or (y, mask (O, I))
@@ -63,7 +63,7 @@ def drop_connect_backward(grad_output, x, weight, mask):
     return grad_output @ (weight * mask), (grad_output.T @ x) * mask, grad_output.sum(axis=0)
 
 
-def drop_path(x, p=0.5, training=True, *, rng, return_mask=False):
+def drop_path(x, p=0.5, training=True, *, rng=None, return_mask=False):
     """y_n = x_n·mask_n, one number of the mask for each example: `x + drop_path(residual(x))` skips whole blocks
 
     x (N, …)   →   y in x's shape, or (y, mask (N, 1, …))
@@ -71,19 +71,16 @@ def drop_path(x, p=0.5, training=True, *, rng, return_mask=False):
     torchvision's stochastic_depth in its mode "row". Huang et al., "Deep networks with stochastic depth", 2016.
     """
     (x,) = float_arrays(x=x)
-    if x.ndim == 0:
-        raise ValueError("x must have shape (N, …), got a single number")
-    mask = _mask((len(x), *(1,) * (x.ndim - 1)), x.dtype, p, training, rng)
+    mask = _mask(_one_each("x", x), x.dtype, p, training, rng)
     return _with_mask(x * mask, mask, return_mask)
 
 
 def drop_path_backward(grad_output, mask):
     """∂L/∂x = grad_output·mask, with the mask (N, 1, …) of drop_path"""
     grad_output, mask = float_arrays(grad_output=grad_output, mask=mask)
-    if grad_output.ndim == 0:
-        raise ValueError("grad_output must have shape (N, …), got a single number")
-    expected = (len(grad_output), *(1,) * (grad_output.ndim - 1))
-    return grad_output * shape("mask", mask, expected, "one number for each example")
+    return grad_output * shape(
+        "mask", mask, _one_each("grad_output", grad_output), "one number for each example"
+    )
 
 
 def l1_penalty(w, strength):
@@ -125,13 +122,20 @@ def elastic_net_penalty_backward(w, *, l1, l2):
 def _mask(size, dtype, p, training, rng):
     """0 with probability p, otherwise 1/(1 − p); outside training 1."""
     p, training = real("p", p, 0, 1), flag("training", training)
-    if not isinstance(rng, np.random.Generator) and (training or rng is not None):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}")
+    if training or rng is not None:
+        generator("rng", rng)
     if not training:
         return np.ones(size, dtype)
     if p == 1:
         return np.zeros(size, dtype)
     return (rng.random(size) >= p).astype(dtype) / dtype.type(1 - p)
+
+
+def _one_each(name, x):
+    """The shape (N, 1, …) of one number for each example."""
+    if x.ndim == 0:
+        raise ValueError(f"{name} must have shape (N, …), got a single number")
+    return (len(x), *(1,) * (x.ndim - 1))
 
 
 def _with_mask(y, mask, return_mask):

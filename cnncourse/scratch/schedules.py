@@ -10,7 +10,7 @@ takes integers from 0 on and says so otherwise (TypeError, ValueError); so do th
 
 import math
 
-from ._check import choice, flag, integer, real
+from ..checks import choice, flag, integer, real
 
 
 def constant(lr):
@@ -94,9 +94,8 @@ def cyclical(base_lr, max_lr, step_size_up=2000, step_size_down=None, mode="tria
 
     torch's CyclicLR. Smith, "Cyclical learning rates for training neural networks", 2017.
     """
-    base_lr, max_lr = real("base_lr", base_lr, 0), real("max_lr", max_lr, 0)
-    if max_lr < base_lr:
-        raise ValueError(f"max_lr must be at least base_lr, {base_lr}, got {max_lr}")
+    base_lr = real("base_lr", base_lr, 0)
+    max_lr = real("max_lr", max_lr, base_lr)
     up = integer("step_size_up", step_size_up, 1)
     down = up if step_size_down is None else integer("step_size_down", step_size_down, 1)
     choice("mode", mode, ("triangular", "triangular2", "exp_range"))
@@ -136,8 +135,8 @@ def one_cycle(
     pct_start = real("pct_start", pct_start, 0, 1)
     choice("anneal_strategy", anneal_strategy, ("cos", "linear"))
     div_factor, final_div_factor = (
-        _divisor("div_factor", div_factor),
-        _divisor("final_div_factor", final_div_factor),
+        real("div_factor", div_factor, above=0),
+        real("final_div_factor", final_div_factor, above=0),
     )
     if flag("three_phase", three_phase) and pct_start > 0.5:
         raise ValueError(
@@ -193,13 +192,5 @@ def _power(gamma, n):
 
 
 def _range(lr, eta_min):
-    lr, eta_min = real("lr", lr, 0), real("eta_min", eta_min, 0)
-    if eta_min > lr:
-        raise ValueError(f"eta_min must be at most lr, {lr}, got {eta_min}")
-    return lr, eta_min
-
-
-def _divisor(name, value):
-    if (value := real(name, value, 0)) == 0:
-        raise ValueError(f"{name} must be above 0, got 0")
-    return value
+    lr = real("lr", lr, 0)
+    return lr, real("eta_min", eta_min, 0, lr)

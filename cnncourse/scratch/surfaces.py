@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ._check import float_arrays, integer, real
+from ..checks import float_arrays, instance, integer, real
 from .optimizers import Optimizer
 
 # A point with a coordinate beyond ± this has left for good: every window is within ±6.
@@ -91,8 +91,7 @@ def descend(surface, optimizer, start=None, steps=500, schedule=None):
     It ends early at the first point that is not finite, has a coordinate beyond ±FAR, or lies at a height that is not
     finite. That point is not on the path: `diverged` and `step` report it, and no NaN goes further.
     """
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an optimizer of this package, such as SGD(), got {optimizer!r}")
+    instance("optimizer", optimizer, Optimizer, "an optimizer of this package, such as SGD()")
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule must be a function step → lr, or None, got {schedule!r}")
     point = _points("start", _surface(surface).start if start is None else start).astype(np.float64)
@@ -131,16 +130,13 @@ def converged(descent, tolerance=1e-3):
 
     A small loss is no such sign: on Rosenbrock's surface it is 1 at (0, 0), where nothing has been found yet.
     """
-    if not isinstance(descent, Descent):
-        raise TypeError(f"descent must be what descend(…) returned, got {descent!r}")
+    instance("descent", descent, Descent, "what descend(…) returned")
     near = distance(descent.surface, descent.path[-1]) <= real("tolerance", tolerance, 0)
     return not descent.diverged and bool(near)
 
 
 def _surface(surface):
-    if not isinstance(surface, Surface):
-        raise TypeError(f"surface must be a Surface, such as SURFACES['bowl'], got {surface!r}")
-    return surface
+    return instance("surface", surface, Surface, "a Surface, such as SURFACES['bowl']")
 
 
 def _points(name, point):

@@ -116,7 +116,7 @@ def test_gain_is_torchs():
     ("call", "error", "words"),
     [
         (lambda: xavier_normal((3,), rng=rng()), ValueError, r"shape must be \(out, in\) or .* got \(3,\)"),
-        (lambda: kaiming_normal(3, rng=rng()), ValueError, "shape must be .* got 3"),
+        (lambda: kaiming_normal(3, rng=rng()), TypeError, "shape must be .* got 3"),
         (lambda: kaiming_normal((3, 0), rng=rng()), ValueError, r"shape\[1\] must be at least 1, got 0"),
         (lambda: xavier_uniform((3, 2.0), rng=rng()), TypeError, r"shape\[1\] must be an integer, got 2.0"),
         (lambda: xavier_uniform((3, 2), rng=0), TypeError, "rng must be a numpy.random.Generator, got 0"),
@@ -128,7 +128,7 @@ def test_gain_is_torchs():
         (
             lambda: kaiming_uniform((3, 2), rng=rng(), mode="fan"),
             ValueError,
-            "mode must be one of 'fan_in', 'fan_out'",
+            "mode must be one of fan_in, fan_out",
         ),
         (
             lambda: xavier_uniform((3, 2), rng=rng(), gain=-1),
@@ -148,7 +148,7 @@ def test_gain_is_torchs():
         (
             lambda: initialization.gain("swish"),
             ValueError,
-            "nonlinearity must be one of 'linear'.* got 'swish'",
+            "nonlinearity must be one of linear.* got 'swish'",
         ),
         (lambda: initialization.gain("leaky_relu", True), TypeError, "param must be a number, got True"),
     ],

@@ -338,7 +338,7 @@ def test_an_error_changes_nothing():
         (Adam, {"betas": (1.0, 0.9)}, ValueError, r"betas\[0\] must be at least 0 and below 1, got 1.0"),
         (Adam, {"betas": (0.9, -0.1)}, ValueError, r"betas\[1\] must be at least 0 and below 1, got -0.1"),
         (Adam, {"betas": 0.9}, TypeError, "betas must be a pair of numbers, got 0.9"),
-        (Adam, {"betas": (0.9,)}, TypeError, r"betas must be a pair of numbers, got \(0.9,\)"),
+        (Adam, {"betas": (0.9,)}, ValueError, r"betas must be a pair of numbers, got \(0.9,\)"),
         (Adam, {"eps": -1}, ValueError, "eps must be at least 0"),
         (Adam, {"amsgrad": 1}, TypeError, "amsgrad must be True or False"),
         (AdamW, {"weight_decay": -1}, ValueError, "weight_decay must be at least 0"),

@@ -137,16 +137,16 @@ def test_outside_training_nothing_is_drawn():
     x, weight, bias = normal(0, (3, 4)), normal(1, (2, 4)), normal(2, 2)
     generator = rng(5)
     state = generator.bit_generator.state
-    for source in (None, generator):
+    for source in ({}, {"rng": None}, {"rng": generator}):
         for drop in (dropout, drop_path):
-            y, mask = drop(x, 0.9, training=False, rng=source, return_mask=True)
+            y, mask = drop(x, 0.9, training=False, **source, return_mask=True)
             np.testing.assert_array_equal(y, x)
             assert not np.shares_memory(y, x) and (mask == 1).all()
-        y, mask = drop_connect(x, weight, bias, 0.9, False, rng=source, return_mask=True)
+        y, mask = drop_connect(x, weight, bias, 0.9, False, **source, return_mask=True)
         np.testing.assert_array_equal(y, x @ weight.T + bias)
         assert mask.shape == weight.shape and (mask == 1).all()
     assert generator.bit_generator.state == state
-    assert dropout([1, 2, 3], training=False, rng=None).dtype == np.float64
+    assert dropout([1, 2, 3], training=False).dtype == np.float64
 
 
 # Penalties -----------------------------------------------------------------------------------------------------
@@ -224,10 +224,10 @@ X, W = np.ones((2, 3)), np.ones((4, 3))
         (lambda: dropout(X, np.nan, training=False, rng=None), ValueError, "p must be a finite number, got nan"),
         (lambda: dropout(X, "half", rng=rng()), TypeError, "p must be a number, got 'half'"),
         (lambda: dropout(X, 0.5, 1, rng=rng()), TypeError, "training must be True or False, got 1"),
-        (lambda: dropout(X, rng=None), TypeError, r"rng must be a numpy\.random\.Generator, got None"),
+        (lambda: dropout(X), TypeError, r"rng must be a numpy\.random\.Generator, got None"),
         (lambda: dropout(X, training=False, rng=0), TypeError, r"rng must be a numpy\.random\.Generator, got 0"),
         (lambda: dropout(X, rng=rng(), return_mask="yes"), TypeError, "return_mask must be True or False, got 'yes'"),
-        (lambda: dropout([[1], [1, 2]], rng=rng()), TypeError, "x must be an array of numbers"),
+        (lambda: dropout([[1], [1, 2]], rng=rng()), TypeError, "x must be an array of real numbers"),
         (lambda: dropout_backward(X, X[:1]), ValueError, r"mask must have shape \(2, 3\), that of grad_output, got"),
         (lambda: drop_connect(X, W.T, rng=rng()), ValueError, r"weight must have shape \(3, 3\), one column for each"),
         (lambda: drop_connect(X[0], W, rng=rng()), ValueError, r"x must have shape \(N, I\), got 1 dimensions"),
