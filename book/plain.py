@@ -75,6 +75,58 @@ TITLED = re.compile(r"^(?P<title>.+?)\s*<(?P<target>[^<>]+)>$", re.DOTALL)
 # Lines that stand for a gated solution's two ends until the whole cell is translated.
 OPENED, CLOSED = "\0solution ", "\0end"
 
+# A glued value until its cell is translated: its name and form, as in a format string, and its text on the page.
+VALUE = "\1{}\2{}\3"
+VALUES = re.compile(r"\x01([^\x02]+)\x02([^\x03]*)\x03")
+SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\)))\s+(?=[A-Z0-9*(`$\x01])")
+
+# What the set-up cell begins with. An exception that renders itself stops "Run all" and shows its sentence alone.
+INSTALLATION = """\
+# Installs the course's package where it is missing, as in a fresh Colab.
+import importlib.util
+from pathlib import Path
+
+
+class PackageMissing(Exception):
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+if importlib.util.find_spec("cnncourse") is None:
+    for _source in {source}:
+        get_ipython().run_line_magic("pip", f'install -q "{{_source}}"')
+    importlib.invalidate_caches()
+    if importlib.util.find_spec("cnncourse") is None:
+        raise PackageMissing({advice!r})
+"""
+MISSING = "The package cnncourse is missing"
+WHEEL_ADVICE = (
+    f"{MISSING}: put its wheel, a file cnncourse-*.whl, beside this notebook and run this cell again, "
+    "or run `pip install .` in the course's folder."
+)
+OWN_VALUES_HERE = "\0values"  # in the set-up cell until the whole text is known
+OWN_VALUES = """\
+# Sentences of the text that quote what cells compute: shown again where you compute it, with your values.
+from contextlib import suppress
+
+from IPython.display import Markdown, display
+
+import cnncourse.figures
+
+_sentences = SENTENCES
+_values = {}
+
+
+def _glue(name, value):
+    _values[name] = value
+    for sentence in _sentences.get(name, []):
+        with suppress(KeyError):  # the cell of another value has not run
+            display(Markdown("*With your values:* " + sentence.format_map(_values)))
+
+
+cnncourse.figures.glue = _glue
+"""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -173,6 +225,7 @@ class Chapter:
         self.targets, self.citations, self.problems = {}, [], []
         self.counts = Counter()
         self.solution = None  # label of the exercise whose solution is open
+        self.quoted, self.sentences = set(), {}  # names of values; name → the sentences that it completes
         self.place = ""
         prefix = re.match(r"\d+", page.rpartition("/")[2])
         self.prefix = f"{prefix[0]}." if prefix else ""
@@ -200,11 +253,16 @@ class Chapter:
             self.problem("no code cell is tagged setup, so nothing would install the course's package")
         if self.citations:
             cells.append(self.text("references", ["## References", "", *self.references()]))
+        for cell in cells:
+            if cell.cell_type == "code":
+                cell.source = cell.source.replace(OWN_VALUES_HERE, self.own_values())
         return cells
 
     def text(self, identity, lines):
         """A Markdown cell, searched once more for what only the site could show."""
-        cell = nbformat.v4.new_markdown_cell("\n".join(trimmed(lines)), id=identity[-64:])
+        source = "\n".join(trimmed(lines))
+        self.keep_sentences(source)
+        cell = nbformat.v4.new_markdown_cell(VALUES.sub(lambda match: match[2], source), id=identity[-64:])
         for line in leftovers_of(cell.source):
             self.problem(f"this has no plain form: {line.strip()[:100]}")
         return cell
@@ -246,18 +304,35 @@ class Chapter:
         """What the first cell tagged setup begins with: the course's package, from its repository at its tag."""
         if self.counts["setup"]:
             return []
-        if not self.book.repository_url:
-            return ["# Needs the course's package: run `pip install .` once in the course's folder."]
-        requirement = f"cnncourse @ git+{self.book.repository_url}@{self.book.repository_tag}"
-        return [
-            "# Installs the course's package where it is missing, as in a fresh Colab.",
-            "import importlib.util",
-            "",
-            'if importlib.util.find_spec("cnncourse") is None:',
-            f"""    get_ipython().run_line_magic("pip", 'install -q "{requirement}"')""",
-            "    importlib.invalidate_caches()",
-            "",
-        ]
+        source, advice = 'sorted(map(str, Path().glob("cnncourse-*.whl")))[-1:]', WHEEL_ADVICE
+        if self.book.repository_url:
+            requirement = f"cnncourse @ git+{self.book.repository_url}@{self.book.repository_tag}"
+            source, advice = (
+                [requirement],
+                f'{MISSING}: run `pip install "{requirement}"`, then this cell again.',
+            )
+        return [INSTALLATION.format(source=source, advice=advice), OWN_VALUES_HERE]
+
+    def keep_sentences(self, source):
+        """Remember the sentences of a text that quote a value for the first time, by the value that comes last."""
+        order = list(self.glued)
+        for paragraph in re.split(r"\n(?:[> ]*\n)+|\n(?=[> ]*\|)", source):
+            paragraph = " ".join(line.lstrip("> ") for line in paragraph.split("\n"))
+            if paragraph.startswith("|"):
+                paragraph = " · ".join(cell.strip() for cell in paragraph.strip("| ").split("|"))
+            for sentence in SENTENCE_END.split(paragraph):
+                names = {match[1].partition(":")[0] for match in VALUES.finditer(sentence)}
+                if not names <= self.quoted:
+                    self.quoted |= names
+                    form = VALUES.sub(r"**{\1}**", sentence.replace("{", "{{").replace("}", "}}"))
+                    self.sentences.setdefault(max(names, key=order.index), []).append(form)
+
+    def own_values(self):
+        """Code after which a cell that glues values shows the sentences that quote them."""
+        if not self.sentences:
+            return ""
+        entries = "".join(f"    {name!r}: {sentences!r},\n" for name, sentences in self.sentences.items())
+        return OWN_VALUES.replace("SENTENCES", f"{{\n{entries}}}")
 
     def caption(self, cell):
         """The caption of a figure that a code cell draws, as the cell below it."""
@@ -585,10 +660,11 @@ class Chapter:
             self.problem(f"the value glued as {key!r} has no text, only {', '.join(sorted(data))}")
             return key
         try:
-            return literal(format_plain_text(data["text/plain"], form))
+            text = literal(format_plain_text(data["text/plain"], form))
         except (TypeError, ValueError) as error:
             self.problem(f"the value glued as {key!r} cannot be written as {form!r}: {error}")
             return key
+        return VALUE.format(key if form == "s" else f"{key}:{form}", text)
 
     # Links
 

@@ -445,17 +445,78 @@ def test_the_setup_cell_installs_from_the_repository_at_its_tag_only_where_the_p
     assert code.startswith("#@title Set-up: run this cell first") and code.endswith("\nimport math")
     assert cells[0].metadata["jupyter"] == {"source_hidden": True}
 
-    for found, calls in [(True, []), (None, [("pip", f'install -q "cnncourse @ git+{REPOSITORY}@v1.2"')])]:
-        shell = Mock()
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name, found=found: found)
-        exec(code, {"get_ipython": lambda shell=shell: shell})
-        assert [call.args for call in shell.run_line_magic.call_args_list] == calls
+    wanted = ("pip", f'install -q "cnncourse @ git+{REPOSITORY}@v1.2"')
+    for found, calls in [([True, True], []), ([None, True], [wanted])]:
+        assert installed(code, found, monkeypatch) == calls
+    with pytest.raises(Exception, match=r"missing: run `pip install .*@v1\.2\"`, then this cell again"):
+        installed(code, [None, None], monkeypatch)
 
 
-def test_without_a_repository_the_setup_cell_says_where_the_package_comes_from(root):
+def installed(code, found, monkeypatch):
+    """Run a set-up cell where looking for the package finds this → the magics that it called."""
+    shell, answers = Mock(), iter(found)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: next(answers))
+    exec(code, {"get_ipython": lambda: shell})
+    return [call.args for call in shell.run_line_magic.call_args_list]
+
+
+def test_without_a_repository_the_setup_cell_takes_the_newest_wheel_beside_the_notebook(
+    root, tmp_path, monkeypatch
+):
     code = convert(root, new_code_cell("x = 1", id="setup", metadata={"tags": ["setup"]})).cells[0].source
-    assert code == "# Needs the course's package: run `pip install .` once in the course's folder.\nx = 1"
-    assert "git+" not in code
+    monkeypatch.chdir(tmp_path)
+    for version in ("0.1", "0.2"):
+        Path(f"cnncourse-{version}-py3-none-any.whl").touch()
+    wanted = ("pip", 'install -q "cnncourse-0.2-py3-none-any.whl"')
+    assert installed(code, [None, True], monkeypatch) == [wanted]
+
+
+def test_without_package_and_wheel_the_setup_cell_says_in_one_sentence_what_to_do(root, tmp_path):
+    hiding = "import importlib.util\nimportlib.util.find_spec = lambda name: None"
+    converted = convert(root, new_code_cell(hiding, id="hiding"), setup_cell())
+    folder = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(converted, timeout=120, allow_errors=True, resources=folder).execute()
+    assert converted.cells[1].outputs[0].traceback == [
+        "The package cnncourse is missing: put its wheel, a file cnncourse-*.whl, beside this notebook and run this "
+        "cell again, or run `pip install .` in the course's folder."
+    ]
+
+
+def test_what_a_cell_glues_is_shown_below_it_in_the_sentences_that_quote_it(root, tmp_path):
+    quoting = (
+        "It took {glue:text}`ms:.1f` ms ({glue:text}`share` of $t_{all}$). Nothing here. Again {glue:text}`ms` ms.\n\n"
+        "| way | |\n|---|---|\n| loops | {glue:text}`loops` |\n\nBoth: {glue:text}`loops`, {glue:text}`share`."
+    )
+    setup = "import cnncourse\nfrom cnncourse.figures import glue"
+    glue = 'glue("ms", 2.71)\nglue("share", "40 %")'
+    converted = convert(
+        root,
+        new_code_cell(setup, id="setup", metadata={"tags": ["setup"]}),
+        new_code_cell('glue("loops", 7)\nglue("unquoted", 1)', id="first"),
+        new_code_cell(glue, id="second"),
+        quoting,
+        executed=glued(loops="5", unquoted="1", ms="3.14159", share="'39 %'"),
+    )
+    assert converted.cells[3].source.startswith("It took 3.1 ms (39 % of $t_{all}$). Nothing here.")
+    assert converted.cells[2].source == glue
+    NotebookClient(converted, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [[output.data["text/markdown"] for output in cell.outputs] for cell in converted.cells[1:3]]
+    assert shown == [
+        ["*With your values:* loops · **7**"],
+        ["*With your values:* It took **2.7** ms (**40 %** of $t_{all}$)."],
+    ]
+
+
+def test_a_sentence_of_which_a_value_is_missing_is_not_shown(root, tmp_path):
+    converted = convert(
+        root,
+        setup_cell(),
+        new_code_cell('cnncourse.figures.glue("late", 2)', id="late"),
+        "Both {glue:text}`early` and {glue:text}`late`.",
+        executed=glued(early="1", late="2"),
+    )
+    NotebookClient(converted, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert converted.cells[1].outputs == []
 
 
 def test_the_notebook_is_valid_without_outputs_and_the_argument_is_left_alone(root):
