@@ -30,6 +30,25 @@ def write_site(folder, **pages):
         (folder / name).write_text(text, encoding="utf-8")
 
 
+# An explorer (its name is put in) rendered without host or kernel: send(values) sends what a kernel would.
+FAKE_MODEL = """
+  const { render } = await import("./explorers/%s.js");
+  const state = JSON.parse(document.querySelector("script[type='application/json']").textContent);
+  const listeners = new Map();
+  const model = {
+    get: (name) => state[name], set(name, value) { state[name] = value; }, save_changes() {}, send() {},
+    on: (event, listener) => listeners.set(listener, event), off: (event, listener) => listeners.delete(listener),
+  };
+  const el = document.createElement("div");
+  document.body.append(el);
+  const remove = render({ model, el });
+  const send = async (values) => {
+    Object.assign(state, values);
+    for (const [listener, event] of listeners) if (event.replace("change:", "") in values) listener();
+    await null;
+  };
+"""
+
 SETTLE = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   await frame();

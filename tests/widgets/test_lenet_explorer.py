@@ -2,10 +2,7 @@
 
 import base64
 import hashlib
-import html
-import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -318,33 +315,6 @@ def test_what_is_no_lenet_is_refused_with_a_sentence(tmp_path, change, options, 
 
 
 # --- the page's representation ------------------------------------------------------------------------------------
-
-
-def test_bundle_holds_the_widget_and_the_page():
-    explorer = LeNetLive()
-    bundle, _ = explorer._repr_mimebundle_()
-    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
-    page = bundle["text/html"]
-    assert page.startswith('<div class="course-explorer" data-module="lenet">')
-    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
-    assert state == json.loads(json.dumps(explorer.state()))
-    assert set(state) == {"network", "samples", "image", "centered", "brush", "layer", "unit"}
-    assert len(state["samples"]) == 10
-
-
-@pytest.mark.parametrize("name", ["digit", "noise", "empty"])
-def test_still_picture_is_small_and_said_in_words(name):
-    image = {**drawings(), "digit": decode_digit(sample_digits()[4])}[name]
-    explorer = LeNetLive(image=image)
-    still = explorer.still()
-    assert len(still) <= 40_000
-    picture = Image.open(io.BytesIO(still))
-    assert picture.format == "PNG" and picture.width > 1.5 * picture.height
-    assert np.asarray(picture.convert("L"))[0].min() == 255  # light
-    words = explorer.description()
-    assert ("An empty drawing" in words) == (name == "empty")
-    assert f"{explorer.probabilities().max():.1%}" in words
-    assert html.escape(words) in explorer.page_html()
 
 
 def test_the_ten_samples_are_test_digits_in_order(digits):
