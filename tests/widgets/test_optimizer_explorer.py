@@ -1,6 +1,5 @@
 """OptimizerExplorer in Python: its runs end where torch's do, its traits are checked, it links in a kernel."""
 
-
 import numpy as np
 import pytest
 import torch

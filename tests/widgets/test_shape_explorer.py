@@ -1,6 +1,5 @@
 """ShapeExplorer in Python: its arithmetic is torch's, its traits are checked, and it links in a real kernel."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -26,7 +26,7 @@ from cnncourse.widgets import (
 from cnncourse.widgets.lenet import center_digit, decode_digit, sample_digits
 
 HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
-ORANGE, BLUE = "rgb(240, 196, 97)", "rgb(148, 196, 223)"
+ORANGE, BLUE = "rgb(240, 195, 97)", "rgb(148, 196, 223)"
 
 # What is made, and what is said of it.
 STATES = [
