@@ -85,7 +85,7 @@ def test_other_pictures_replace_the_embedded_ones():
             np.zeros((28, 28), int),
             r"32 rows of 32 whole numbers from 0 to 255, got shape \(28, 28\)",
         ),
-        ("drawing", np.full((32, 32), 256), "got int64 from 256 to 256"),
+        ("drawing", np.full((32, 32), 256), "got values from 256 to 256"),
         ("drawing", np.zeros((32, 32)), "got float64"),
         ("stride", 0, "stride must be a whole number from 1 to 4, got 0"),
         ("stride", 5, "stride must be a whole number from 1 to 4, got 5"),

@@ -53,9 +53,8 @@ def press(page, name):
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
 
-def test_arithmetic_equals_scratch_in_every_pixel(visit):
+def test_arithmetic_equals_scratch_in_every_pixel(modules):
     """The module's own functions, on pictures of odd shapes with every mode, kernel size and stride."""
-    page = visit()
     rng = np.random.default_rng(1)
     compute = """async ([picture, kernel, stride, padding, mode]) => {
       const { pad, crossCorrelate } = await import("./explorers/kernel.js");
@@ -66,7 +65,7 @@ def test_arithmetic_equals_scratch_in_every_pixel(visit):
     for mode, k in itertools.product(["zeros", "reflect", "replicate", "circular"], [1, 3, 5, 7]):
         for stride, padding, shape in [(1, 0, (7, 7)), (2, 3, (13, 8)), (3, 6, (7, 31)), (4, 1, (40, 9))]:
             picture, kernel = rng.integers(0, 256, shape), rng.normal(size=(k, k))
-            height, width, values = page.evaluate(
+            height, width, values = modules.evaluate(
                 compute, [picture.tolist(), kernel.tolist(), stride, padding, mode]
             )
             padded = scratch.pad(picture.astype(float), padding, mode=mode)
@@ -350,6 +349,8 @@ def test_keys_change_what_they_should(visit):
     ]:
         page.keyboard.press(key)
         assert state(page)["point"] == point, key
+    said = f"Row 0, column {last}: {state(page)['value']:g}.".replace("-", "−")
+    page.wait_for_function("(words) => document.querySelector('.x-spoken').textContent === words", arg=said)
 
 
 TYPED = {"2": 2, "-0.5": -0.5, "−3": -3, "1/9": 1 / 9, "-1/16": -1 / 16, "0,25": 0.25, ".5": 0.5}
@@ -541,6 +542,3 @@ def test_pictures_and_padding_are_said_in_words(visit):
     assert padding == [True, True, True, True, False, False, True, False, False]
     dashed = [cell.evaluate("e => getComputedStyle(e).outlineStyle") == "dashed" for cell in cells]
     assert dashed == padding  # not by color alone
-
-
-# --- the host -------------------------------------------------------------------------------------------------------

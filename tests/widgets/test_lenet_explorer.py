@@ -175,8 +175,8 @@ def test_nothing_and_almost_nothing_can_be_centered():
         ("image", np.full((28, 28), 256), "got values from 256 to 256"),
         ("image", np.full((28, 28), -1), "got values from -1 to -1"),
         ("image", [[1, 2], [3]], "image must be 28 rows"),
-        ("brush", 0.5, "brush must be a width from 1 to 5, got 0.5"),
-        ("brush", 6, "brush must be a width from 1 to 5, got 6"),
+        ("brush", 0.5, "brush must be a number from 1 to 5, got 0.5"),
+        ("brush", 6, "brush must be a number from 1 to 5, got 6"),
         ("layer", "c2", "layer must be one of c1, s2, c3, s4, c5, f6, output, got 'c2'"),
         (
             "unit",
@@ -366,4 +366,4 @@ def test_traits_link_to_plain_controls_in_a_real_kernel(kernel):
     text, _ = kernel.run(
         "try:\n    explorer.brush = 9\nexcept Exception as error:\n    print(type(error).__name__, error)"
     )
-    assert text == "TraitError brush must be a width from 1 to 5, got 9.0"
+    assert text == "TraitError brush must be a number from 1 to 5, got 9"

@@ -143,10 +143,9 @@ def test_any_drawing_is_answered_as_torch_answers_it(visit, other, which):
     assert which == "other" or expected.max(axis=1).std() > 0.05  # not all alike
 
 
-def test_every_layer_is_that_of_scratch(visit):
-    page = visit()
+def test_every_layer_is_that_of_torch(modules):
     explorer = LeNetLive(image=SAMPLES[5])
-    layers = page.evaluate(
+    layers = modules.evaluate(
         f"""async (pixels) => {{ {MODULE}
           const {{ values }} = forward(network, pixels);
           return Object.fromEntries(Object.entries(values).map(([name, numbers]) => [name, [...numbers]])); }}""",
@@ -156,8 +155,7 @@ def test_every_layer_is_that_of_scratch(visit):
         np.testing.assert_allclose(layers[name], answer.ravel(), rtol=0, atol=1e-9)
 
 
-def test_centering_equals_the_reference(visit):
-    page = visit()
+def test_centering_equals_the_reference(modules):
     rng = np.random.default_rng(3)
     pictures = [np.zeros((28, 28), np.uint8), *SAMPLES[:3]]
     for _ in range(200):
@@ -166,7 +164,7 @@ def test_centering_equals_the_reference(visit):
         inside = rng.integers(0, 256, (height, width)) * (rng.random((height, width)) < rng.random())
         picture[top : top + height, left : left + width] = inside
         pictures.append(picture)
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"async (pictures) => {{ {MODULE} return pictures.map((pixels) => [...center(pixels)]); }}",
         [picture.ravel().tolist() for picture in pictures],
     )

@@ -135,10 +135,10 @@ def by_scratch(settings):
     return scratch.descend(surface, make_optimizer(run), settings["start"], settings["steps"], schedule)
 
 
-def test_every_path_is_scratchs_step_by_step(visit):
+def test_every_path_is_scratchs_step_by_step(modules):
     """Each optimizer on each surface over 500 steps at a stable rate: every point within 1e-9 of its size."""
     cases = [case(surface, name, STABLE[name]) for surface in scratch.SURFACES for name in OPTIMIZERS]
-    for settings, (answer,) in zip(cases, full_paths(visit(), cases), strict=True):
+    for settings, (answer,) in zip(cases, full_paths(modules, cases), strict=True):
         descent = by_scratch(settings)
         assert not descent.diverged and answer["step"] is None, settings
         assert len(answer["path"]) == 501
@@ -146,8 +146,8 @@ def test_every_path_is_scratchs_step_by_step(visit):
         np.testing.assert_allclose(answer["losses"], descent.losses, rtol=1e-9, atol=1e-12)
 
 
-def test_schedules_are_scratchs(visit):
-    rates = visit().evaluate(
+def test_schedules_are_scratchs(modules):
+    rates = modules.evaluate(
         f"""async ([names, lengths]) => {{ {MODULE}
           return names.map((name) => lengths.map((steps) =>
             Array.from({{ length: steps }}, (_, step) => race.makeSchedule(name, 0.3, steps)(step))));
@@ -160,22 +160,22 @@ def test_schedules_are_scratchs(visit):
             np.testing.assert_allclose(answer, expected, rtol=1e-12, atol=1e-16, err_msg=f"{name} {steps}")
 
 
-def test_paths_with_schedules_are_scratchs(visit):
+def test_paths_with_schedules_are_scratchs(modules):
     cases = [
         case("rosenbrock", name, STABLE[name], schedule=schedule, steps=120, start=(-1.5, 2))
         for name, schedule in itertools.product(("SGD", "AdamW", "RMSprop"), SCHEDULES)
     ]
-    for settings, (answer,) in zip(cases, full_paths(visit(), cases), strict=True):
+    for settings, (answer,) in zip(cases, full_paths(modules, cases), strict=True):
         np.testing.assert_allclose(answer["path"], by_scratch(settings).path, rtol=1e-9, atol=1e-12)
 
 
-def test_beyond_stable_rates_the_verdict_and_the_first_steps_are_scratchs(visit):
+def test_beyond_stable_rates_the_verdict_and_the_first_steps_are_scratchs(modules):
     cases = [case(surface, name, lr) for surface, rates in UNSTABLE.items() for name, lr in rates.items()]
     cases += [
         case(surface, name, 5) for surface in scratch.SURFACES for name in ("Adagrad", "RMSprop", "Adam")
     ]
     diverged = 0
-    for settings, (answer,) in zip(cases, full_paths(visit(), cases), strict=True):
+    for settings, (answer,) in zip(cases, full_paths(modules, cases), strict=True):
         descent = by_scratch(settings)
         assert (answer["step"] is not None) == descent.diverged, settings
         first = min(21, len(descent.path))
@@ -188,9 +188,9 @@ def test_beyond_stable_rates_the_verdict_and_the_first_steps_are_scratchs(visit)
     assert diverged >= 15
 
 
-def test_surfaces_are_scratchs(visit):
+def test_surfaces_are_scratchs(modules):
     points = np.random.default_rng(3).uniform(-4, 4, (40, 2))
-    answers = visit().evaluate(
+    answers = modules.evaluate(
         f"""async (points) => {{ {MODULE}
           return Object.fromEntries(Object.entries(race.SURFACES).map(([name, surface]) => [name, {{
             ...surface, heights: points.map(([x, y]) => surface.height(x, y)),
@@ -211,11 +211,10 @@ def test_surfaces_are_scratchs(visit):
         assert answer["window"] == [list(side) for side in drawn_window(name)]
 
 
-def test_a_sweep_is_scratchs(visit):
-    page = visit("sweep")
+def test_a_sweep_is_scratchs(modules):
     settings = {"surface": "bowl", "start": [-1.5, 1.0], "steps": 50, "schedule": "cosine"}
     runs = [{"optimizer": name, "lr": 0.01, **OPTIMIZERS[name][1]} for name in ("SGD", "Nesterov", "AdamW")]
-    rates, finals, bests = page.evaluate(
+    rates, finals, bests = modules.evaluate(
         f"""async ([settings, runs]) => {{ {MODULE}
           const finals = runs.map((run) => race.sweep(settings, run));
           return [race.SWEEP, finals, finals.map(race.bestOf)]; }}""",

@@ -104,10 +104,9 @@ def torch_answer(view, input, kernel, stride, padding, dilation):
     return y[0, 0].detach().numpy(), x.grad[0, 0].numpy()
 
 
-def test_sizes_and_counts_equal_scratch_and_torch(visit):
-    page = visit()
+def test_sizes_and_counts_equal_scratch_and_torch(modules):
     drawn = drawn_settings(250)
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"""async (drawn) => {{ {MODULE}
           return drawn.map((drawn) => (!shape.fitsTogether(drawn) ? null
             : {{ ...shape.sides(drawn), counts: shape.countsAlong(drawn), unread: shape.unreadOf(drawn) }}));
@@ -135,12 +134,11 @@ def test_sizes_and_counts_equal_scratch_and_torch(visit):
     assert fitting > 100
 
 
-def test_taps_and_readers_are_those_of_torch(visit):
+def test_taps_and_readers_are_those_of_torch(modules):
     """Which inputs an output reads: where the gradient of that one output is not zero; and the other way round."""
-    page = visit()
     drawn = [values for values in drawn_settings(60, seed=1) if values["view"] == "forward"]
     drawn = [values for values in drawn if values["kernel"] * values["dilation"] <= values["input"]]
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"""async (drawn) => {{ {MODULE}
           const axis = (n) => [...Array(n).keys()];
           return drawn.map((settings) => ({{
@@ -166,10 +164,9 @@ def test_taps_and_readers_are_those_of_torch(visit):
         )
 
 
-def test_cost_is_exact(visit):
-    page = visit()
+def test_cost_is_exact(modules):
     drawn = [values for values in drawn_settings(200, seed=2) if fits(values)]
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"async (drawn) => {{ {MODULE} return drawn.map((settings) => shape.costOf(settings, 4096, 4095)); }}",
         drawn,
     )
@@ -223,8 +220,7 @@ def check_change(name, wish, before, after, reason):
         assert reason.startswith(f"{name.capitalize()} is {limit} {nearest} here: at {wish}, ")
 
 
-def test_any_sequence_of_changes_stays_legal(visit):
-    page = visit()
+def test_any_sequence_of_changes_stays_legal(modules):
     start = {"view": "forward", "input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
     apply = f"""async ([start, wishes]) => {{ {MODULE}
       let settings = start;
@@ -241,7 +237,7 @@ def test_any_sequence_of_changes_stays_legal(visit):
     def check(wishes):
         nonlocal clamped
         before = start
-        for (name, wish), answer in zip(wishes, page.evaluate(apply, [start, wishes]), strict=True):
+        for (name, wish), answer in zip(wishes, modules.evaluate(apply, [start, wishes]), strict=True):
             check_change(name, wish, before, answer["settings"], answer["reason"])
             before = answer["settings"]
             clamped += answer["reason"] != ""
