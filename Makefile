@@ -46,7 +46,7 @@ bench: $(READY)  ## speed side by side with torch, SciPy and plain loops, on two
 	$(BIN)/python benchmarks/explorers.py
 
 results: $(READY)  ## train a study again and write results/NAME.json: make results NAME=lenet_pooling ROOT=folder
-	$(BIN)/python -m cnncourse.experiments $(if $(ROOT),--data-root $(ROOT)) $(or $(NAME),--list)
+	$(BIN)/python -m cnncourse study $(if $(ROOT),--data-root $(ROOT)) $(NAME)
 
 clean:  ## remove what was built; .venv stays
 	rm -rf _build dist build *.egg-info

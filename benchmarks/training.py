@@ -20,8 +20,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from cnncourse import data, experiments, models, runtime
+from cnncourse import data, models, runtime
 from cnncourse.recipe import Recipe
+from cnncourse.train import trainer_for
 
 ROUNDS, BATCH = 7, 128
 
@@ -106,7 +107,7 @@ def trained(name, root, device):
         model="lenet5", model_options={"activation": "relu", "pooling": "max"}, data=name, data_root=root,
         epochs=10**6, batch_size=BATCH, lr=0.01, schedule="constant", device=str(device), threads=THREADS,
     )  # fmt: skip
-    trainer = experiments.trainer_for(made)
+    trainer = trainer_for(made)
     trainer.test = None
     rows = trainer.fit()
     return lambda: next(rows)["train_loss"]

@@ -23,17 +23,30 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be run, said in one sentence."""
+    """A recipe that cannot be run, said in one sentence; `key` is the one that is wrong, if it is one."""
+
+    def __init__(self, sentence, key=None):
+        super().__init__(sentence)
+        self.key = key
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One training run. Two equal recipes on the same CPU give the same numbers.
 
-    data         model, its options, image set, root of the full sets, images held out of the training set to
-                 choose on (validation; 0 measures on the test set), augmentation by name
+    model        its name, its options (model_options), the side of its images (image_size; None: the model's own, to
+                 which smaller ones are zero-padded, or the data's where the model takes any), and weights to start
+                 from (a run's folder or checkpoint; a head of another size is left out)
+    data         image set, root of the full sets, images held out of the training set to choose on (validation; 0
+                 measures on the test set), augmentation by name (augment), or several views of each image (views)
+    labels       how many training images keep their labels, as many of each class (None: all); the others come
+                 unlabelled beside them, in batches of unlabelled_batch (0: not at all)
+    objective    what is minimized and its objective_options; the column (monitor) whose best epoch is kept, None for
+                 the accuracy measured, else the loss
     length       epochs, batch_size (of all processes together), accumulate (batches for one step of the optimizer)
-    optimizer    sgd (momentum, nesterov), adam and adamw (betas), rmsprop (momentum); lr, weight_decay
+    optimizer    sgd (momentum, nesterov), adam and adamw (betas), rmsprop (momentum); lr, weight_decay; no_decay (none
+                 on biases and norms), lr_factors (beginning of parameters' names → factor of the rate), freeze
+                 (beginnings of names that stay as they are, batch statistics too)
     schedule     constant · step (a tenth after each third) · exponential (down to a hundredth) · linear and
                  cosine (down to 0), after `warmup` epochs (a fraction is allowed) in which the rate rises
     regularizers label_smoothing, mixup and cutmix (α of the Beta distribution, 0 for off), clip_norm (0 for off),
@@ -46,9 +59,17 @@ class Recipe:
     model: str
     data: str
     model_options: dict = field(default_factory=dict)
+    image_size: int | None = None
+    weights: str | None = None
     data_root: str | None = None
     validation: int = 0
     augment: tuple[str, ...] = ()
+    views: tuple | None = None
+    labels: int | None = None
+    unlabelled_batch: int = 0
+    objective: str = "supervised"
+    objective_options: dict = field(default_factory=dict)
+    monitor: str | None = None
     epochs: int = 10
     batch_size: int = 128
     accumulate: int = 1
@@ -58,6 +79,9 @@ class Recipe:
     nesterov: bool = False
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    no_decay: bool = False
+    lr_factors: dict = field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
     schedule: str = "cosine"
     warmup: float = 0.0
     label_smoothing: float = 0.0
@@ -85,11 +109,25 @@ class Recipe:
             raise RecipeError("nesterov is true, which needs optimizer sgd and a momentum above 0")
         if self.warmup > self.epochs:
             raise RecipeError(f"warmup is {self.warmup:g} epochs, expected at most epochs, {self.epochs}")
+        if self.unlabelled_batch and self.labels is None:
+            raise RecipeError(
+                f"unlabelled_batch is {self.unlabelled_batch}, which needs labels, how many to keep"
+            )
+        if self.views and self.augment and not self.unlabelled_batch:
+            raise RecipeError("augment and views are both given: views have augmentations of their own")
+        if self.objective != "supervised":
+            for key in ("label_smoothing", "mixup", "cutmix"):
+                if getattr(self, key):
+                    raise RecipeError(f"{key} is {getattr(self, key):g}, which needs objective supervised")
+
+    @property
+    def measured(self):
+        """What the rows are measured on: images held out of training, or the test set."""
+        return "validation" if self.validation else "test"
 
     def to_dict(self):
         """The recipe in plain values, as YAML and JSON hold them."""
-        plain = dataclasses.asdict(self)
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
 
     def to_yaml(self):
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
@@ -110,7 +148,7 @@ def from_dict(values, where="the recipe"):
         if key not in KEYS:
             near = difflib.get_close_matches(str(key), KEYS, 1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(KEYS)}"
-            raise RecipeError(f"{where} has the unknown key {key!r}: {hint}")
+            raise RecipeError(f"the key {key!r} is unknown: {hint}", key)
     for key in ("model", "data"):
         if key not in values:
             raise RecipeError(f"{where} lacks the key {key!r}, which has no default")
@@ -149,25 +187,47 @@ def changed(values, changes):
     values = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     for key, value in changes.items():
         outer, dot, inner = key.partition(".")
-        if dot and outer == "model_options":
+        if dot and outer in _EXAMPLES:
             values[outer] = {**(values.get(outer) or {}), inner: value}
         else:
             values[key] = value
     return values
 
 
+def _plain(value):
+    """Tuples as lists, at any depth."""
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands there twice is a fault, instead of the last one counting."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key, (place, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise RecipeError(f"the key {key!r} stands there twice (line {place.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
 def _yaml(text, where):
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
 
 
 # ── Types and ranges ────────────────────────────────────────────────────────────────────────────────────────────────
 
-_AT_LEAST = {
-    "validation": 0, "epochs": 1, "batch_size": 1, "accumulate": 1, "workers": 0, "prefetch": 1, "threads": 1,
-    "seed": 0, "log_every": 1, "weight_decay": 0, "warmup": 0, "mixup": 0, "cutmix": 0, "clip_norm": 0,
+_AT_LEAST = dict.fromkeys(
+    ["validation", "unlabelled_batch", "workers", "seed", "weight_decay", "warmup", "mixup", "cutmix", "clip_norm"], 0
+) | dict.fromkeys(
+    ["image_size", "labels", "epochs", "batch_size", "accumulate", "prefetch", "threads", "log_every"], 1
+)  # fmt: skip
+_EXAMPLES = {
+    "model_options": "{pooling: max}", "objective_options": "{auxiliary: 0.3}", "lr_factors": "{output: 10}",
 }  # fmt: skip
 _BELOW_ONE = ("momentum", "label_smoothing", "ema")
 _CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
@@ -199,8 +259,16 @@ def _typed(key, value, kind):
         raise _wrong(key, value, "a word")
     if kind is dict:
         if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-            raise _wrong(key, value, "option names with values, such as {pooling: max}")
-        return dict(value)
+            raise _wrong(key, value, f"names with values, such as {_EXAMPLES[key]}")
+        return (
+            {name: _typed(f"{key}.{name}", v, float) for name, v in value.items()}
+            if key == "lr_factors"
+            else dict(value)
+        )
+    if kind == tuple | None:
+        if value is not None and (not isinstance(value, list | tuple) or not value):
+            raise _wrong(key, value, "a list of views, such as [[crop, flip], [crop, color]]")
+        return None if value is None else tuple(_view(view) for view in value)
     if kind == tuple[str, ...]:
         words = () if value is None else (value,) if isinstance(value, str) else value
         if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
@@ -213,23 +281,35 @@ def _typed(key, value, kind):
     return value
 
 
+def _view(view):
+    """One view: names of augmentations, and a side if it is reduced to one."""
+    words = [view] if isinstance(view, str) else view
+    if not isinstance(words, list | tuple) or not all(type(word) in (str, int) for word in words):
+        raise _wrong(
+            "a view", view, "a list of names, with a side if it is reduced, such as [crop, flip, 24]"
+        )
+    return tuple(words)
+
+
 def _in_range(key, value):
     if key in _CHOICES and value not in _CHOICES[key]:
         near = difflib.get_close_matches(value, _CHOICES[key], 1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}{hint}")
+        raise RecipeError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}{hint}", key)
     if key in _AT_LEAST and value is not None and value < _AT_LEAST[key]:
         raise _wrong(key, value, f"at least {_AT_LEAST[key]}")
     if key in _BELOW_ONE and not 0 <= value < 1:
         raise _wrong(key, value, "at least 0 and below 1")
     if key == "betas" and not all(0 <= beta < 1 for beta in value):
         raise _wrong(key, list(value), "two numbers, each at least 0 and below 1")
+    if key == "lr_factors" and not all(factor >= 0 for factor in value.values()):
+        raise _wrong(key, value, "factors of at least 0")
     if key == "lr" and value <= 0:
         raise _wrong(key, value, "a number above 0")
 
 
 def _wrong(key, value, expected):
-    return RecipeError(f"{key} is {_shown(value)}, expected {expected}")
+    return RecipeError(f"{key} is {_shown(value)}, expected {expected}", key.partition(".")[0])
 
 
 def _shown(value):

@@ -33,6 +33,8 @@ class Machine:
     precision: str = "float32"
     rank: int = 0
     world: int = 1
+    deterministic: bool = False
+    threads: int = 1
 
     @property
     def first(self):
@@ -41,8 +43,23 @@ class Machine:
 
     @property
     def wide(self):
-        """The widest floating-point type of the device, for sums: MPS has no float64."""
-        return torch.float32 if self.device.type == "mps" else torch.float64
+        """The widest floating-point type of the device, for sums."""
+        return wide(self.device)
+
+    @contextlib.contextmanager
+    def at_work(self):
+        """The context in which torch computes as this machine was started; afterwards its settings are as before."""
+        threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        torch.set_num_threads(self.threads)
+        torch.backends.cudnn.benchmark = not self.deterministic
+        torch.use_deterministic_algorithms(self.deterministic)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.benchmark = benchmark
+            torch.use_deterministic_algorithms(deterministic)
 
     def autocast(self):
         """The context in which layers compute in the chosen precision; float32 leaves everything as it is."""
@@ -60,6 +77,14 @@ class Machine:
         if self.world > 1:
             torch.distributed.all_reduce(total)
         return total
+
+    def longest(self, names):
+        """The longest of the processes' lists."""
+        if self.world == 1:
+            return names
+        lists = [None] * self.world
+        torch.distributed.all_gather_object(lists, names)
+        return max(lists, key=len)
 
     def smallest(self, number):
         """The smallest of the processes' numbers."""
@@ -103,9 +128,6 @@ def start(device="auto", *, precision="float32", deterministic=False, threads=1)
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     chosen = _device(device)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(bool(deterministic))
-    torch.backends.cudnn.benchmark = not deterministic
     if deterministic and chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -113,7 +135,12 @@ def start(device="auto", *, precision="float32", deterministic=False, threads=1)
         torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    return Machine(chosen, precision, rank, world)
+    return Machine(chosen, precision, rank, world, bool(deterministic), threads)
+
+
+def wide(device):
+    """The widest floating-point type that a device has: MPS has no float64."""
+    return torch.float32 if torch.device(device).type == "mps" else torch.float64
 
 
 def finish():
@@ -187,7 +214,7 @@ def describe(machine):
     return {
         "device": torch.cuda.get_device_name(machine.device) if on_gpu else f"CPU ({cpu})",
         "processes": machine.world,
-        "threads": torch.get_num_threads(),
+        "threads": machine.threads,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -204,7 +231,7 @@ def _lines(path):
 
 
 def _commit():
-    """The commit of the folder this file lies in, "…+" when the package differs from it; None outside git."""
+    """The commit of the folder this file lies in, "…+" when package or recipes differ from it; None outside git."""
     folder = Path(__file__).resolve().parents[1]
 
     def git(*words):
@@ -215,7 +242,7 @@ def _commit():
 
     try:
         return git("rev-parse", "HEAD")[:12] + (
-            "+" if git("status", "--porcelain", "--", "cnncourse") else ""
+            "+" if git("status", "--porcelain", "--", "cnncourse", "recipes") else ""
         )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -19,16 +19,12 @@ MAY_IMPORT = {
     "models": set(),
     "runtime": set(),
     "recipe": set(),
-    "checkpoint": set(),
-    "batches": set(),
-    "image_sets": set(),
-    "data": {"batches", "image_sets"},
-    "train": {"runtime", "recipe", "checkpoint"},
+    "download": set(),
+    "data": {"download", "runtime"},
     "analysis": {"measure"},
-    "embedded": {"data", "photographs"},
+    "train": {"data", "models", "recipe", "runtime"},
     "widgets": {"scratch", "figures", "measure", "photographs"},
-    "experiments": {"data", "models", "recipe", "runtime", "train"},
-    "cli": {"experiments", "figures", "models", "recipe", "runtime", "train"},
+    "cli": {"figures", "models", "recipe", "runtime", "train"},
     "__main__": {"cli"},
 }
 # Parts that must work, and start fast, without torch.
@@ -36,7 +32,7 @@ WITHOUT_TORCH = ["scratch", "figures", "photographs", "widgets", "recipe"]
 
 
 def part_of(path):
-    """cnncourse/scratch/pooling.py → scratch; cnncourse/data.py → data."""
+    """cnncourse/scratch/pooling.py → scratch; cnncourse/runtime.py → runtime."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

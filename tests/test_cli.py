@@ -15,11 +15,12 @@ import yaml
 from PIL import Image
 from torchvision import datasets
 
-from cnncourse import checkpoint, cli, data, experiments, models, train
+from cnncourse import cli, data, models
 from cnncourse.recipe import KEYS, Recipe
+from cnncourse.train import checkpoint, run, studies, trainer
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refused at once
-COMMANDS = ["train", "evaluate", "predict", "find-lr", "models"]
+COMMANDS = ["train", "evaluate", "predict", "find-lr", "models", "study"]
 FILES = ["best.pt", "last.pt", "metrics.jsonl", "recipe.yaml"]
 
 
@@ -223,7 +224,7 @@ def predicted(out):
 
 
 def test_predict_gives_the_models_probabilities(cnncourse, finished, picture, few, tmp_path):
-    model, _, _ = experiments.restore(finished / "best.pt")
+    model, _, _ = run.restore(finished / "best.pt")
     images, _ = next(iter(data.Batches(few["test"], 1, size=32)))
     with torch.no_grad():
         expected = model(images).softmax(1)[0]
@@ -483,7 +484,7 @@ def test_too_little_memory(cnncourse, recipe, tmp_path, monkeypatch):
             "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total of …"
         )
 
-    monkeypatch.setattr(train, "supervised", full)
+    monkeypatch.setattr(trainer, "supervised", full)
     answer = cnncourse("train", recipe, "--out", tmp_path / "run")
     assert failed(answer, 1, "too little memory for batches of 32: use a smaller batch_size", "accumulate")
     assert os.listdir(tmp_path / "run") == ["recipe.yaml"]
@@ -508,7 +509,7 @@ def test_an_interruption_is_one_line(cnncourse, recipe, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "supervised", interrupted)
+    monkeypatch.setattr(trainer, "supervised", interrupted)
     answer = cnncourse("train", recipe, "--out", tmp_path / "run")
     assert failed(answer, 130, "interrupted", "--resume")
     monkeypatch.undo()
@@ -523,3 +524,12 @@ def test_python_minus_m_is_the_command(tmp_path):
         "none.yaml cannot be read as a recipe: No such file",
     )
     assert ended.stdout == ""
+
+
+def test_study_lists_studies_and_prints_what_is_recorded(cnncourse):
+    code, out, err = cnncourse("study")
+    listed = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert (code, err) == (0, "") and [name for name, _ in listed] == studies.studies()
+    assert ["lenet_pooling", studies.read_study("lenet_pooling")["title"]] in listed
+    assert cnncourse("study", "--table")[1] == studies.results_table() + "\n"
+    assert failed(cnncourse("study", "lenet_poolin"), 2, "'lenet_poolin' is no study, expected one of ")

@@ -139,6 +139,7 @@ def test_in_a_notebook_a_figure_is_the_only_output_720_px_wide_at_double_resolut
 
 
 def test_glue_writes_the_record_that_myst_nb_writes():
+    pytest.importorskip("myst_nb")
     mine, theirs = notebook_outputs(
         "from cnncourse.figures import glue\nfrom myst_nb import glue as reference\n"
         "glue('speed', 1.5); reference('speed', 1.5, display=False)"

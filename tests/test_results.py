@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cnncourse import experiments, recipe
+from cnncourse import recipe
+from cnncourse.train import studies
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = experiments.studies()
+NAMES = studies.studies()
 
 
 def test_every_study_is_recorded_and_every_record_is_a_study():
-    assert [path.stem for path in sorted(experiments.RESULTS.glob("*.json"))] == NAMES
+    assert [path.stem for path in sorted(studies.RESULTS.glob("*.json"))] == NAMES
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
@@ -25,7 +26,7 @@ def test_every_recipe_can_be_read(path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_record_is_what_its_study_asks_for(name):
-    result, study = experiments.recorded(name), experiments.read_study(name)
+    result, study = studies.recorded(name), studies.read_study(name)
     assert result["title"] == study["title"] and result["seeds"] == study["seeds"]
     assert list(result["variants"]) == list(study["variants"])
     shown = recipe.from_dict(result["recipe"])
@@ -42,7 +43,7 @@ def test_a_record_is_what_its_study_asks_for(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mean_and_the_spread_are_those_of_the_runs(name):
-    for outcome in experiments.recorded(name)["variants"].values():
+    for outcome in studies.recorded(name)["variants"].values():
         accuracies = [run["test_accuracy"] for run in outcome["runs"]]
         assert outcome["mean"] == pytest.approx(statistics.mean(accuracies), rel=1e-5)
         if len(accuracies) > 1:
@@ -53,7 +54,7 @@ def test_the_mean_and_the_spread_are_those_of_the_runs(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_record_says_where_it_comes_from(name):
-    result = experiments.recorded(name)
+    result = studies.recorded(name)
     assert {"device", "threads", "python", "torch", "torchvision", "numpy", "commit"} <= set(
         result["environment"]
     )
@@ -67,30 +68,28 @@ def test_a_record_says_where_it_comes_from(name):
     [("lenet_fashion_mnist", 0.91, 65_000), ("lenet_mnist", 0.992, 65_000)],
 )
 def test_the_recipes_reach_what_the_course_promises(name, least, most_parameters):
-    (outcome,) = experiments.recorded(name)["variants"].values()
+    (outcome,) = studies.recorded(name)["variants"].values()
     assert len(outcome["runs"]) >= 3
     assert all(
         run["test_accuracy"] >= least and run["parameters"] <= most_parameters for run in outcome["runs"]
     )
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if len(experiments.read_study(name)["variants"]) > 1]
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if len(studies.read_study(name)["variants"]) > 1])
 def test_a_comparison_has_three_seeds_and_a_rate_for_each_side(name):
-    study = experiments.read_study(name)
+    study = studies.read_study(name)
     if name != "lenet_loading":  # which compares seconds; the numbers are the same by construction
         assert len(study["seeds"]) >= 3 and "lr" in study["tune"]
 
 
 def test_loading_changes_the_time_and_nothing_else():
-    variants = experiments.recorded("lenet_loading")["variants"].values()
+    variants = studies.recorded("lenet_loading")["variants"].values()
     assert len({outcome["mean"] for outcome in variants}) == 1
 
 
 def test_the_readme_prints_the_recorded_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert experiments.results_table() in readme, "run: python -m cnncourse.experiments --table"
+    assert studies.results_table() in readme, "run: cnncourse study --table"
 
 
 def test_the_shipped_digits_network_is_trained_by_its_recipe():

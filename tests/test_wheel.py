@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = """
 import sys, nbformat, nbclient, cnncourse
 assert cnncourse.__file__.startswith(sys.prefix), cnncourse.__file__
-from cnncourse import experiments
-assert len(experiments.recorded("lenet_mnist")["seeds"]) == 3 and "lenet_mnist" in experiments.studies()
+from cnncourse.train import studies
+assert len(studies.recorded("lenet_mnist")["seeds"]) == 3 and "lenet_mnist" in studies.studies()
 notebook = nbformat.read(sys.argv[1], as_version=4)
 nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
 """

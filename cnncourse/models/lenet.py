@@ -2,16 +2,18 @@
 
 LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE, 1998.
 
-`lenet5` is the form that textbooks give (61,706 parameters), `lenet5_28` the same for 28×28 images, `lenet5_1998` the
-network of the paper (60,000 parameters), and `cifar_cnn` the same plan with more channels, for small color images.
+`lenet5` is the form that textbooks give (61,706 parameters), `lenet5_1998` the network of the paper (60,000), and
+`cifar_cnn` the same plan with more channels, for small color images.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import avg_pool2d
 from torch.nn.utils import parametrize
 
-from .parts import ACTIVATIONS, ScaledTanh, check_choice, check_input, check_integer, check_probability
+from .parts import ACTIVATIONS, Network, ScaledTanh, check_choice, check_integer, check_probability
 
 # Blocks.
 
@@ -28,7 +30,7 @@ class Subsampling(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels))
 
     def forward(self, x):
-        total = 4 * F.avg_pool2d(x, 2)
+        total = 4 * avg_pool2d(x, 2)
         return self.coefficient[:, None, None] * total + self.bias[:, None, None]
 
 
@@ -71,34 +73,42 @@ class RadialBasis(nn.Module):
         return -(x[:, None] - self.bitmaps).square().sum(dim=2)
 
 
-# The paper's tables. A row: name, then the channels, kernel and padding of a convolution (c), nothing for a pooling
-# (s), or the units of a fully connected layer (f). The output follows.
+# The paper's tables: convolutions (C), poolings (S) and fully connected layers (F), then the output.
+
+
+class C(NamedTuple):
+    name: str
+    channels: int
+    kernel: int
+    padding: int = 0
+
+
+class S(NamedTuple):
+    name: str
+
+
+class F(NamedTuple):
+    name: str
+    units: int
+
 
 CONFIGS = {
-    "lenet5": (  #                 1 × 32 × 32
-        ("c1", 6, 5, 0),  #        6 × 28 × 28
-        ("s2",),  #                6 × 14 × 14
-        ("c3", 16, 5, 0),  #      16 × 10 × 10
-        ("s4",),  #               16 ×  5 ×  5
-        ("c5", 120, 5, 0),  #    120 ×  1 ×  1
-        ("f6", 84),
+    "lenet5": (  #                                      1 × 32 × 32
+        C("c1", channels=6, kernel=5),  #               6 × 28 × 28
+        S("s2"),  #                                     6 × 14 × 14
+        C("c3", channels=16, kernel=5),  #             16 × 10 × 10
+        S("s4"),  #                                    16 ×  5 ×  5
+        C("c5", channels=120, kernel=5),  #           120 ×  1 ×  1
+        F("f6", units=84),
     ),
-    "lenet5_28": (  #              1 × 28 × 28
-        ("c1", 6, 5, 2),  #        6 × 28 × 28
-        ("s2",),
-        ("c3", 16, 5, 0),
-        ("s4",),
-        ("c5", 120, 5, 0),
-        ("f6", 84),
-    ),
-    "cifar_cnn": (  #              3 × 32 × 32
-        ("c1", 32, 5, 2),  #      32 × 32 × 32
-        ("s2",),  #               32 × 16 × 16
-        ("c3", 32, 5, 2),  #      32 × 16 × 16
-        ("s4",),  #               32 ×  8 ×  8
-        ("c5", 64, 5, 2),  #      64 ×  8 ×  8
-        ("s6",),  #               64 ×  4 ×  4
-        ("f7", 64),
+    "cifar_cnn": (  #                                   3 × 32 × 32
+        C("c1", channels=32, kernel=5, padding=2),  #  32 × 32 × 32
+        S("s2"),  #                                    32 × 16 × 16
+        C("c3", channels=32, kernel=5, padding=2),  #  32 × 16 × 16
+        S("s4"),  #                                    32 ×  8 ×  8
+        C("c5", channels=64, kernel=5, padding=2),  #  64 ×  8 ×  8
+        S("s6"),  #                                    64 ×  4 ×  4
+        F("f7", units=64),
     ),
 }
 
@@ -138,21 +148,52 @@ def digit_bitmaps():
 # Networks.
 
 
-class LeNet(nn.Module):
-    """Named layers in a row. x (N, in_channels, input_size, input_size) → logits (N, num_classes)"""
+class LeNet(Network):
+    """A table of `CONFIGS`, read. x (N, in_channels, input_size, input_size) → logits (N, num_classes)"""
 
-    def __init__(self, name, layers, num_classes, in_channels, input_size):
-        super().__init__()
-        self.name, self.num_classes = name, num_classes
-        self.in_channels, self.input_size = in_channels, input_size
-        for layer_name, layer in layers.items():
-            self.add_module(layer_name, layer)
+    def __init__(
+        self, name, num_classes, in_channels, input_size,
+        *, activation, pooling, normalization, dropout, initialization,
+    ):  # fmt: skip
+        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("pooling", pooling, POOLINGS)
+        check_choice("normalization", normalization, ("none", "batch"))
+        check_probability("dropout", dropout)
+        check_choice("initialization", initialization, ("default", "xavier"))
+        layers, width, side = {}, check_integer("in_channels", in_channels, 1), input_size
 
-    def forward(self, x):
-        x = check_input(x, self.name, self.in_channels, self.input_size)
-        for layer in self.children():
-            x = layer(x)
-        return x
+        # Convolutions and poolings follow the side of their maps; the first full layer reads all maps in one row.
+        for row in CONFIGS[name]:
+            if isinstance(row, C):
+                padding = 2 if (name, row.name, input_size) == ("lenet5", "c1", 28) else row.padding
+                layers[row.name] = nn.Conv2d(width, row.channels, row.kernel, padding=padding)
+                if normalization == "batch":
+                    layers[f"{row.name}_norm"] = nn.BatchNorm2d(row.channels)
+                layers[f"{row.name}_activation"] = ACTIVATIONS[activation]()
+                width, side = row.channels, side + 2 * padding - row.kernel + 1
+            elif isinstance(row, S):
+                layers[row.name] = POOLINGS[pooling](2)
+                side //= 2
+            else:
+                if "flatten" not in layers:
+                    layers["flatten"], width = nn.Flatten(), width * side * side
+                layers |= _full(row.name, width, row.units, dropout)
+                layers[f"{row.name}_activation"] = ACTIVATIONS[activation]()
+                width = row.units
+        layers |= _full("output", width, check_integer("num_classes", num_classes, 1), dropout)
+        super().__init__(name, layers, num_classes, in_channels, input_size)
+        if initialization == "xavier":
+            for layer in self:
+                if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                    nn.init.xavier_uniform_(layer.weight)
+
+
+POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
+
+
+def _full(name, units, units_out, dropout):
+    drop = {f"{name}_dropout": nn.Dropout(dropout)} if dropout else {}
+    return {**drop, name: nn.Linear(units, units_out)}
 
 
 def lenet5(
@@ -171,39 +212,25 @@ def lenet5(
     156 + 2,416 + 48,120 + 10,164 + 850 = 61,706 parameters with ten classes and one channel. C5 is a convolution
     whose 5×5 kernel covers its whole 5×5 input: the same numbers as a fully connected layer of 400 inputs.
 
-    input_size: 32, or 28 with padding 2 in C1, as many textbooks have it (then the same counts and sizes from C1 on).
+    input_size: 32; 28, for which C1 pads by 2, as many textbooks have it (then the same counts and sizes from C1 on);
+    or more than 32, for which C5 gives more than one number a map and F6 reads them all.
     activation: a name of `parts.ACTIVATIONS`. pooling: "average" or "max".
     normalization: "batch" puts batch normalization after every convolution, C5 included, before the activation. It
     adds 2·(6 + 16 + 120) = 284 parameters, and training then needs at least two images a batch (C5 is 1×1).
     dropout: the probability with which inputs of every fully connected layer (F6, output) are dropped.
     initialization: "default" is torch's; "xavier" draws all weights by Glorot's uniform rule, which the sigmoid needs.
     """
-    configs = {32: "lenet5", 28: "lenet5_28"}
-    if check_integer("input_size", input_size, 1) not in configs:
-        raise ValueError(f"input_size of lenet5 must be 32 or 28 (then C1 pads by 2), got {input_size}")
-    changes = _changes(activation, pooling, normalization, dropout, initialization)
-    return _network(configs[input_size], num_classes, in_channels, input_size, *changes)
-
-
-def lenet5_28(
-    num_classes=10,
-    in_channels=1,
-    *,
-    activation="tanh",
-    pooling="average",
-    normalization="none",
-    dropout=0.0,
-    initialization="default",
-):
-    """`lenet5` for images of 28×28 pixels: C1 pads by 2, so all sizes from C1 on and all 61,706 parameters stay."""
-    changes = _changes(activation, pooling, normalization, dropout, initialization)
-    return _network("lenet5_28", num_classes, in_channels, 28, *changes)
+    options = locals()
+    if check_integer("input_size", input_size, 1) != 28 and input_size < 32:
+        raise ValueError(f"input_size of lenet5 must be 28 (then C1 pads by 2), 32 or more, got {input_size}")
+    return LeNet("lenet5", **options)
 
 
 def cifar_cnn(
     num_classes=10,
     in_channels=3,
     *,
+    input_size=32,
     activation="relu",
     pooling="max",
     normalization="none",
@@ -213,10 +240,13 @@ def cifar_cnn(
     """LeNet's plan for color images of 32×32 pixels: three padded 5×5 convolutions, each followed by a 2×2 pooling.
 
     2,432 + 25,632 + 51,264 + 65,600 + 650 = 145,578 parameters with ten classes and three channels.
-    The options are those of `lenet5`; batch normalization adds 2·(32 + 32 + 64) = 256 parameters.
+    input_size: 8 or more; 32×32 pixels leave 4×4 for F7. The other options are those of `lenet5`; batch normalization
+    adds 2·(32 + 32 + 64) = 256 parameters.
     """
-    changes = _changes(activation, pooling, normalization, dropout, initialization)
-    return _network("cifar_cnn", num_classes, in_channels, 32, *changes)
+    options = locals()
+    if check_integer("input_size", input_size, 1) < 8:
+        raise ValueError(f"input_size of cifar_cnn must be 8 or more, got {input_size}")
+    return LeNet("cifar_cnn", **options)
 
 
 def lenet5_1998(num_classes=10, in_channels=1):
@@ -248,7 +278,7 @@ def lenet5_1998(num_classes=10, in_channels=1):
         "f6_activation": ScaledTanh(),
         "output": RadialBasis(digit_bitmaps()),
     }
-    return LeNet("lenet5_1998", layers, 10, 1, 32)
+    return Network("lenet5_1998", layers, num_classes, in_channels, input_size=32)
 
 
 @torch.no_grad()
@@ -259,55 +289,3 @@ def _drawn(layer, fan_in):
         limit = bound.reshape(-1, *[1] * (parameter.ndim - 1))
         parameter.copy_((2 * torch.rand_like(parameter) - 1) * limit)
     return layer
-
-
-# The table, read.
-
-
-def _network(
-    config, num_classes, in_channels, input_size, activation, pooling, normalization, dropout, initialization
-):
-    check_integer("num_classes", num_classes, 1)
-    channels = check_integer("in_channels", in_channels, 1)
-    layers, side, units = {}, input_size, None
-    for name, *numbers in CONFIGS[config]:
-        if name.startswith("c"):
-            channels_out, kernel, padding = numbers
-            layers[name] = nn.Conv2d(channels, channels_out, kernel, padding=padding)
-            if normalization == "batch":
-                layers[f"{name}_norm"] = nn.BatchNorm2d(channels_out)
-            layers[f"{name}_activation"] = ACTIVATIONS[activation]()
-            channels, side = channels_out, side + 2 * padding - kernel + 1
-        elif name.startswith("s"):
-            layers[name] = POOLINGS[pooling](2)
-            side //= 2
-        else:
-            if units is None:
-                layers["flatten"], units = nn.Flatten(), channels * side * side
-            layers |= _full(name, units, numbers[0], dropout)
-            layers[f"{name}_activation"] = ACTIVATIONS[activation]()
-            units = numbers[0]
-    layers |= _full("output", units, num_classes, dropout)
-    if initialization == "xavier":
-        for layer in layers.values():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                nn.init.xavier_uniform_(layer.weight)
-    return LeNet(config, layers, num_classes, in_channels, input_size)
-
-
-POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
-
-
-def _full(name, units, units_out, dropout):
-    drop = {f"{name}_dropout": nn.Dropout(dropout)} if dropout else {}
-    return {**drop, name: nn.Linear(units, units_out)}
-
-
-def _changes(activation, pooling, normalization, dropout, initialization):
-    return (
-        check_choice("activation", activation, ACTIVATIONS),
-        check_choice("pooling", pooling, POOLINGS),
-        check_choice("normalization", normalization, ("none", "batch")),
-        check_probability("dropout", dropout),
-        check_choice("initialization", initialization, ("default", "xavier")),
-    )

@@ -40,7 +40,7 @@ def encode(array):
 
 @cache
 def load_network(folder=SHIPPED):
-    """The folder that `cnncourse.embedded.make_lenet_live` wrote → the network as the module reads it.
+    """The folder that `tools/make_lenet_live.py` wrote → the network as the module reads it.
 
     weights   int8 of c1, c3, c5, f6 and output, one after the other, in base64
     scales, biases   float32, one for each output channel, in base64:  w[o] = scales[o] · weights[o]
@@ -52,7 +52,7 @@ def load_network(folder=SHIPPED):
         raw = (folder / "weights.npz").read_bytes()
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"folder must hold manifest.json and weights.npz, written by cnncourse.embedded.make_lenet_live; "
+            f"folder must hold manifest.json and weights.npz, written by tools/make_lenet_live.py; "
             f"{str(folder)!r} does not ({error})"
         ) from None
     if hashlib.sha256(raw).hexdigest() != manifest["sha256"]["weights.npz"]:
@@ -144,7 +144,7 @@ class LeNetLive(Explorer):
     layer      "c1", "s2", "c3", "s4", "c5", "f6" or "output": the layer of the unit that is looked into
     unit       [map, row, column] of that unit; in c5, f6 and output [index, 0, 0]
     folder     where the network lies, if it is another than the course's: written by
-               `python -m cnncourse.embedded.make_lenet_live` from the weights of any `models.build("lenet5")`
+               `python tools/make_lenet_live.py` from the weights of any `models.build("lenet5")`
 
     All but folder are synced traits: each can be set, observed and linked while the widget is shown. A value that
     does not fit raises `TraitError`. `received()`, `activations()` and `probabilities()` compute in torch what the

@@ -20,7 +20,6 @@ def test_left_out_numbers_are_the_papers():
     found = {name: models.build(name) for name in models.names()}
     assert {name: (m.num_classes, m.in_channels, m.input_size) for name, m in found.items()} == {
         "lenet5": (10, 1, 32),
-        "lenet5_28": (10, 1, 28),
         "lenet5_1998": (10, 1, 32),
         "cifar_cnn": (10, 3, 32),
     }
@@ -64,9 +63,9 @@ def test_options_are_the_builders_keywords():
         (["lenet5"], {"pool": "max"}, ValueError, "a change of lenet5 is 'pool', .*input_size.* 'pooling'"),
         (
             ["cifar_cnn"],
-            {"input_size": 28},
+            {"input_size": 7},
             ValueError,
-            "a change of cifar_cnn is 'input_size', expected one of act",
+            "input_size of cifar_cnn must be 8 or more, got 7",
         ),
         (["lenet5_1998"], {"activation": "relu"}, ValueError, "takes no changes, got activation='relu'"),
         (["lenet5"], {"activation": "rely"}, ValueError, "activation is 'rely', .* nearest is 'relu'"),
@@ -82,7 +81,14 @@ def test_options_are_the_builders_keywords():
         (["lenet5"], {"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1, got 1.0"),
         (["lenet5"], {"dropout": float("nan")}, ValueError, "dropout must be .* got nan"),
         (["lenet5"], {"dropout": "half"}, TypeError, "dropout must be a number, got 'half'"),
-        (["lenet5"], {"input_size": 30}, ValueError, "input_size of lenet5 must be 32 or 28 .*got 30"),
+        (
+            ["lenet5"],
+            {"input_size": 30},
+            ValueError,
+            "input_size of lenet5 must be 28 .*, 32 or more, got 30",
+        ),
+        (["lenet5", 10, 1, 64], {"input_size": 32}, ValueError, "image_size of lenet5 must be 32, got 64"),
+        (["lenet5_1998", 10, 1, 64], {}, ValueError, "image_size of lenet5_1998 must be 32, got 64"),
         (["lenet5", 0], {}, ValueError, "num_classes must be at least 1, got 0"),
         (["lenet5", 10.0], {}, TypeError, "num_classes must be an integer, got 10.0"),
         (["lenet5", True], {}, TypeError, "num_classes must be an integer, got True"),

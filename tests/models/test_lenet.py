@@ -46,9 +46,9 @@ def copied(sequence, model):
 # What the tables say.
 
 
-@pytest.mark.parametrize("name", ["lenet5", "lenet5_28"])
-def test_counts_and_sizes_of_lenet5(name):
-    model = models.build(name)
+@pytest.mark.parametrize("side", [32, 28])
+def test_counts_and_sizes_of_lenet5(side):
+    model = models.build("lenet5", input_size=side)
     assert (
         counts(model)
         == {
@@ -69,7 +69,7 @@ def test_counts_and_sizes_of_lenet5(name):
 
 def test_the_28_pixel_form_can_be_asked_for_by_its_size():
     model = models.build("lenet5", input_size=28)
-    assert (model.name, model.input_size, model.c1.padding) == ("lenet5_28", 28, (2, 2))
+    assert (model.name, model.input_size, model.c1.padding) == ("lenet5", 28, (2, 2))
     # Padding by 2 is a black frame: both forms give the same numbers.
     x, wide = images(model), models.build("lenet5")
     wide.load_state_dict(model.state_dict())
@@ -108,6 +108,28 @@ def test_batch_normalization_adds_two_numbers_a_map():
     assert order[:4] == ["c1", "c1_norm", "c1_activation", "s2"]
 
 
+@pytest.mark.parametrize(("name", "side", "units"), [
+    ("lenet5", 64, 120 * 9**2),  # 64 → 60 → 30 → 26 → 13 → 9
+    ("lenet5", 33, 120 * 1**2),  # 33 → 29 → 14 → 10 → 5 → 1
+    ("cifar_cnn", 64, 64 * 8**2),
+    ("cifar_cnn", 28, 64 * 3**2),  # 28 → 14 → 7 → 3
+])  # fmt: skip
+def test_networks_take_other_sizes_and_only_the_first_full_layer_grows(name, side, units):
+    model, paper = models.build(name, image_size=side), models.build(name)
+    assert model.input_size == side and model(images(model)).shape == (4, 10)
+    first = "f6" if name == "lenet5" else "f7"
+    assert getattr(model, first).in_features == units
+    assert counts(model) | {first: 0} == counts(paper) | {first: 0}
+
+
+def test_a_network_is_its_head_over_its_features():
+    for name, width in (("lenet5", 84), ("lenet5_1998", 84), ("cifar_cnn", 64)):
+        model = models.build(name)
+        assert model.features(images(model)).shape == (4, width) and model.head is model.output
+        assert torch.equal(model.head(model.features(images(model))), model(images(model)))
+        assert type(model[:3]) is nn.Sequential and model[0] is model.c1
+
+
 # The same network, written out.
 
 
@@ -123,7 +145,9 @@ def test_lenet5_equals_a_network_written_out():
 
 
 def test_d2ls_lenet_equals_a_network_written_out():
-    model = models.build("lenet5_28", activation="sigmoid", pooling="max", initialization="xavier")
+    model = models.build(
+        "lenet5", image_size=28, activation="sigmoid", pooling="max", initialization="xavier"
+    )
     sequence = nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding=2), nn.Sigmoid(), nn.MaxPool2d(2)),
         *(nn.Conv2d(6, 16, 5), nn.Sigmoid(), nn.MaxPool2d(2), nn.Flatten()),
@@ -165,7 +189,7 @@ def test_xavier_weights_stay_within_glorots_bound():
 
 
 @pytest.mark.parametrize("changes", ALL_CHANGES, ids=str)
-@pytest.mark.parametrize("name", ["lenet5", "lenet5_28", "cifar_cnn"])
+@pytest.mark.parametrize("name", ["lenet5", "cifar_cnn"])
 def test_every_option_trains_one_step(name, changes):
     check_that_it_learns(models.build(name, **changes))
 

@@ -1,7 +1,7 @@
 """Make the embedded subsets from the official files.
 
-    python -m cnncourse.embedded.make_subsets fashion_mnist_mini FOLDER
-    python -m cnncourse.embedded.make_subsets mnist_mini FOLDER
+    python tools/make_subsets.py fashion_mnist_mini FOLDER
+    python tools/make_subsets.py mnist_mini FOLDER
 
 FOLDER holds the four official idx .gz files; their MD5s must be torchvision's constants. Training images are drawn
 from the official training set, test images from the official test set, equally many of each class, without
@@ -22,6 +22,7 @@ import torch
 from torchvision import datasets
 
 from cnncourse import data
+from cnncourse.data import official
 
 # Any seed would do; it is recorded so that the same images are drawn again.
 SEED = 0
@@ -58,18 +59,18 @@ def write_npz(path, **arrays):
 
 def make(name, folder, out):
     """Write the files of one subset into the folder `out`."""
-    official, *per_class = SUBSETS[name]
-    dataset = getattr(datasets, data.OFFICIAL[official])
+    whole, *per_class = SUBSETS[name]
+    dataset = getattr(datasets, official.OFFICIAL[whole])
     md5 = dict(dataset.resources)
     rng = np.random.default_rng(SEED)
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    manifest = {"name": name, "official": official, "seed": SEED, "per_class": {}, "sha256": {}}
+    manifest = {"name": name, "official": whole, "seed": SEED, "per_class": {}, "sha256": {}}
     drawn = {}
     for split, stem, count in zip(("train", "test"), ("train", "t10k"), per_class, strict=True):
         files = [f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz"]
-        images, labels = (data.read_idx(Path(folder, file), md5[file]) for file in files)
+        images, labels = (official.read_idx(Path(folder, file), md5[file]) for file in files)
         indices = draw(labels, count, rng)
         drawn[split] = images[indices]
         path = out / f"{split}.npz"
@@ -82,11 +83,11 @@ def make(name, folder, out):
     seen = {image.tobytes() for image in drawn["train"]}
     manifest |= {
         "test_images_also_in_train": sum(image.tobytes() in seen for image in drawn["test"]),
-        "classes": list(data.class_names(dataset)),
+        "classes": list(official.class_names(dataset)),
         "mean": mean,
         "std": std,
         "source": f"A selection, {per_class[0]:,} training and {per_class[1]:,} test images of each class, "
-        f"from {data.SOURCES[data.OFFICIAL[official]]}",
+        f"from {official.SOURCES[official.OFFICIAL[whole]]}",
         "official_md5": md5,
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

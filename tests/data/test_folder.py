@@ -1,5 +1,6 @@
 """Folders of images against torchvision's ImageFolder, on small files made here; validation splits."""
 
+import dataclasses
 import os
 import pickle
 import shutil
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import datasets, transforms
 
-from cnncourse import batches as batches_module
-from cnncourse import data, image_sets
-from cnncourse.data import Batches, FolderSet, ImageSet, load, split_off
+from cnncourse import data
+from cnncourse.data import Batches, FolderSet, ImageSet, load, sets, split_off
+from cnncourse.data import batches as batches_module
 
 
 def picture(path, size=(40, 30), mode="RGB", seed=0, **options):
@@ -75,7 +76,7 @@ def test_statistics_are_those_of_the_training_pixels_in_both_splits(root):
 
 
 def test_statistics_of_many_images_come_from_a_sample(monkeypatch, root):
-    monkeypatch.setattr(image_sets, "SAMPLED", 3)
+    monkeypatch.setattr(sets, "SAMPLED", 3)
     train = load("folder", root=root, size=20)
     pixels = torch.stack([train[i] for i in (0, 3, 7)]).numpy() / 255  # first, middle, last
     assert train.mean == pytest.approx(tuple(pixels.mean((0, 2, 3))))
@@ -116,6 +117,83 @@ def test_a_palette_with_transparency_is_read(tmp_path):
     for split in ("train", "test"):
         picture(tmp_path / split / "a" / "p.png", mode="P", transparency=bytes(range(256)))
     assert load("folder", root=tmp_path, size=8)[0].shape == (3, 8, 8)
+
+
+def test_a_folder_and_the_reader_of_pictures_agree_on_photographs(root):
+    """A camera's orientation is applied, as it is for a prediction."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(root / "train/cat/photo.jpg", (40, 30), seed=30, exif=exif)
+    train = load("folder", root=root, size=20)
+    photo = train[train.paths.index(root / "train/cat/photo.jpg")]
+    assert torch.equal(photo, data.read_image(root / "train/cat/photo.jpg", size=20))
+    with Image.open(root / "train/cat/photo.jpg") as file:
+        upright = file.transpose(Image.Transpose.ROTATE_270)
+    steps = [transforms.Resize(20), transforms.CenterCrop(20), transforms.PILToTensor()]
+    assert torch.equal(photo, transforms.Compose(steps)(upright))
+
+
+def test_a_folder_is_read_at_another_size_on_request(root):
+    small = load("folder", root=root, size=8)
+    large = dataclasses.replace(small, shape=(3, 96, 96))
+    assert large.mean == small.mean and large.paths == small.paths
+    for i, (image, _) in enumerate(as_torchvision(root / "train", 96)):
+        assert torch.equal(large[i], image)
+
+
+@pytest.mark.parametrize("mode, channels", [("L", 1), ("RGB", 3)])
+def test_the_spec_of_a_folder_is_in_names_and_headers(monkeypatch, tmp_path, mode, channels):
+    for name in ("train/b/1.png", "train/a/1.png", "test/a/1.png", "test/b/1.png"):
+        picture(tmp_path / name, mode="L" if name == "train/b/1.png" else mode)
+    test = load("folder", "test", root=tmp_path, size=8)
+    for path in tmp_path.rglob("*.png"):  # the header is left, the pixels go
+        path.write_bytes(path.read_bytes()[:100])
+    spec = data.spec("folder", root=tmp_path)
+    assert spec == data.Spec(("a", "b"), channels, None)
+    assert (spec.classes, spec.channels) == (test.classes, test.shape[0])
+    with pytest.raises(RuntimeError, match=r"1\.png cannot be read as an image"):
+        load("folder", root=tmp_path, size=9)
+
+
+# ── Links ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("target", ["train/cat", "train/cat/deep", "train/cat/0.jpg"])
+def test_a_link_brings_no_file_twice(root, target):
+    """A link to a folder above made 41 copies of each image."""
+    picture(root / "train/cat/deep/9.jpg", seed=9)
+    before = load("folder", root=root, size=8)
+    (root / "train/cat/again.jpg").symlink_to(root / target)
+    (root / "train/cat/deep/again.jpg").symlink_to(root / target)
+    after = load("folder", root=root, size=8)
+    assert after.paths == before.paths and len(after) == 9
+
+
+def test_links_are_followed_and_a_class_may_share_files(root, tmp_path):
+    for i in range(2):
+        picture(tmp_path / f"elsewhere/{i}.jpg", seed=40 + i)
+    (root / "train/cat/more").symlink_to(tmp_path / "elsewhere")
+    (root / "train/dog/one.jpg").symlink_to(tmp_path / "elsewhere/1.jpg")
+    (root / "train/bird").symlink_to(tmp_path / "elsewhere")
+    picture(root / "test/bird/1.jpg")
+    train = load("folder", root=root, size=8)
+    assert train.classes == ("bird", "cat", "dog") and train.labels.bincount().tolist() == [2, 5, 6]
+    assert [str(path) for path in train.paths] == [
+        path for path, _ in as_torchvision(root / "train", 8).samples
+    ]
+
+
+@pytest.mark.parametrize("name", ["train/cat/gone.jpg", "train/cat/gone", "train/gone", "test/dog/gone.png"])
+@pytest.mark.parametrize(
+    "target", ["nowhere", "gone", "gone.jpg", "gone.png"]
+)  # the last three: also to itself
+def test_a_link_that_leads_nowhere_is_named(root, name, target):
+    (root / name).symlink_to(target)
+    with pytest.raises(
+        RuntimeError, match=f"{name} is a link that leads nowhere: repair or remove it"
+    ) as caught:
+        load("folder", "test", root=root, size=8)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["val", "valid"])
@@ -338,7 +416,7 @@ def test_a_split_is_drawn_by_its_seed():
 def test_a_folder_is_split_without_reading_it(monkeypatch, root):
     train = load("folder", root=root, size=8)
     with monkeypatch.context() as patch:
-        patch.setattr(image_sets, "_read_image", None)
+        patch.setattr(sets, "read_image", None)
         rest, held = split_off(train, 3)
     assert isinstance(held, FolderSet) and sorted(rest.paths + held.paths) == sorted(train.paths)
     assert held.labels.tolist() == [int(path.parent.name == "dog") for path in held.paths] == [0, 1, 1]

@@ -1,6 +1,6 @@
 """Make the embedded photographs from the pictures that scikit-image and scikit-learn ship.
 
-    python -m cnncourse.embedded.make_photographs
+    python tools/make_photographs.py
 
 The source pictures are known by their SHA-256 (scikit-image lists the same). Each is converted to sRGB where it carries
 another color profile, scaled to a longest side of 384 pixels, and written as PNG beside NOTICE.md.

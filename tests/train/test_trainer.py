@@ -12,13 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnncourse import checkpoint, data, runtime
+from cnncourse import data, runtime
+from cnncourse.recipe import Recipe, RecipeError
 from cnncourse.train import (
     Diverged,
-    Recipe,
-    RecipeError,
     RunError,
     Trainer,
+    checkpoint,
     find_lr,
     learning_rate,
     supervised,

@@ -3,8 +3,6 @@
 import functools
 import json
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +10,10 @@ import torch
 import yaml
 from PIL import Image
 
-from cnncourse import data, experiments, models, runtime
-from cnncourse.image_sets import ImageSet
-from cnncourse.train import Recipe, RecipeError
+from cnncourse import data, models, runtime
+from cnncourse.data import ImageSet
+from cnncourse.recipe import Recipe, RecipeError
+from cnncourse.train import run, studies, trainer_for
 
 
 def stand_in(channels, side, classes, count=24, split="train"):
@@ -70,7 +69,7 @@ PAIRS = [
 @pytest.mark.parametrize(("model", "name"), PAIRS)
 def test_any_model_trains_on_any_data(sets, model, name):
     made = Recipe(model=model, data=name, epochs=1, batch_size=8, lr=1e-3, device="cpu")
-    trainer = experiments.trainer_for(made)
+    trainer = trainer_for(made)
     images, labels = next(iter(trainer.train))
     side = trainer.model.input_size
     assert images.shape == (8, trainer.model.in_channels, side, side) and labels.shape == (8,)
@@ -81,20 +80,20 @@ def test_any_model_trains_on_any_data(sets, model, name):
 
 def test_smaller_images_are_padded_and_larger_ones_reduced(sets):
     made = Recipe(model="lenet5", data="mnist", batch_size=8, device="cpu")
-    images, _ = next(iter(experiments.trainer_for(made).test))
+    images, _ = next(iter(trainer_for(made).test))
     original = data.load("mnist", "test").images[0, 0].float() / 255
     expected = torch.full((32, 32), (0 - 0.5) / 0.25)
     expected[10:22, 10:22] = (original - 0.5) / 0.25
     torch.testing.assert_close(images[0, 0], expected)
 
-    reduced = experiments.fitted(data.load("folder"), 32)
+    reduced = run.fitted(data.load("folder"), 32)
     assert reduced.shape == (3, 32, 32) and reduced.images.dtype == torch.uint8
     small = torch.nn.functional.interpolate(
         data.load("folder").images.float(), (32, 32), mode="bilinear", antialias=True
     )
     assert (reduced.images.float() - small).abs().max() <= 1
     same = data.load("cifar10")
-    assert experiments.fitted(same, 32) is same
+    assert run.fitted(same, 32) is same
 
 
 def test_files_are_read_at_the_models_size(tmp_path):
@@ -106,7 +105,7 @@ def test_files_are_read_at_the_models_size(tmp_path):
     made = Recipe(
         model="cifar_cnn", data="folder", data_root=str(tmp_path), epochs=1, batch_size=2, device="cpu"
     )
-    trainer = experiments.trainer_for(made)
+    trainer = trainer_for(made)
     images, _ = next(iter(trainer.test))
     at_size = data.load("folder", "test", tmp_path, size=32).decoded().images
     mean, std = (torch.tensor(values)[:, None, None] for values in (trainer.test.mean, trainer.test.std))
@@ -117,24 +116,24 @@ def test_files_are_read_at_the_models_size(tmp_path):
 @pytest.mark.parametrize(("model", "name"), [("lenet5_1998", "cifar10"), ("lenet5_1998", "folder")])
 def test_a_pair_that_cannot_be_is_refused_by_the_model(sets, model, name):
     with pytest.raises(ValueError, match="of lenet5_1998 must be 1"):
-        experiments.trainer_for(Recipe(model=model, data=name, batch_size=8, device="cpu"))
+        trainer_for(Recipe(model=model, data=name, batch_size=8, device="cpu"))
 
 
 def test_validation_images_come_out_of_the_training_set(sets):
     made = Recipe(model="lenet5", data="mnist_mini", validation=6, batch_size=9, device="cpu")
-    trainer = experiments.trainer_for(made)
+    trainer = trainer_for(made)
     assert (trainer.train.number, trainer.test.number) == (18, 6) and len(trainer.train) == 2
-    training, held_out = experiments.split(made)
+    training, held_out = run.split(made)
     whole = {image.numpy().tobytes() for image in data.load("mnist_mini").images}
     parts = [{image.numpy().tobytes() for image in part.images} for part in (training, held_out)]
     assert parts[0] | parts[1] == whole and not parts[0] & parts[1]
-    assert experiments.test_batches(made, trainer.model).number == 12
-    assert experiments.trainer_for(made.replace(validation=0)).test.number == 12
+    assert run.test_batches(made, trainer.model).number == 12
+    assert trainer_for(made.replace(validation=0)).test.number == 12
 
 
 def test_the_seed_fixes_the_weights_and_the_order(sets):
     def first(seed):
-        trainer = experiments.trainer_for(
+        trainer = trainer_for(
             Recipe(model="lenet5", data="mnist_mini", batch_size=8, seed=seed, device="cpu")
         )
         return next(trainer.model.parameters()).detach(), next(iter(trainer.train))[1]
@@ -147,20 +146,18 @@ def test_the_seed_fixes_the_weights_and_the_order(sets):
 def test_what_cannot_be_batched_is_refused(sets, monkeypatch):
     made = Recipe(model="lenet5", data="mnist_mini", batch_size=25, device="cpu")
     with pytest.raises(RecipeError, match="batch_size is 25 and the training set has 24 images"):
-        experiments.trainer_for(made)
+        trainer_for(made)
     several = runtime.Machine(torch.device("cpu"), world=3)
     with pytest.raises(RecipeError, match="batch_size is 8, which 3 processes cannot share equally"):
-        experiments.batches_for(
-            made.replace(batch_size=8), data.load("mnist_mini"), 32, several, training=True
-        )
+        run.batches_for(made.replace(batch_size=8), data.load("mnist_mini"), 32, several, training=True)
 
 
 def test_a_restored_model_is_the_saved_one(sets, tmp_path):
     made = Recipe(model="lenet5", data="mnist_mini", epochs=1, batch_size=8, ema=0.5, device="cpu")
-    trainer = experiments.trainer_for(made)
+    trainer = trainer_for(made)
     list(trainer.fit())
     trainer.save(tmp_path / "last.pt")
-    model, recipe, state = experiments.restore(tmp_path / "last.pt")
+    model, recipe, state = run.restore(tmp_path / "last.pt")
     assert recipe == made and state["epoch"] == 1 and not model.training
     for a, b in zip(model.parameters(), trainer.averaged.module.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -169,21 +166,21 @@ def test_a_restored_model_is_the_saved_one(sets, tmp_path):
 # ── Studies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", experiments.studies())
+@pytest.mark.parametrize("name", studies.studies())
 def test_every_study_in_the_repository_is_made_of_recipes(name):
-    study = experiments.read_study(name)
+    study = studies.read_study(name)
     assert study["title"] and study["seeds"] and study["variants"]
     for changes in study["variants"].values():
-        made = experiments.recipe.from_dict(experiments.recipe.changed(study["base"], changes))
+        made = studies.recipe.from_dict(studies.recipe.changed(study["base"], changes))
         assert made.model in models.names() and made.data in data.names()
         models.build(made.model, **made.model_options)
         for key, values in study["tune"].items():
             assert [getattr(made.replace(**{key: value}), key) for value in values] == values
 
 
-@pytest.mark.parametrize("path", sorted(experiments.RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(studies.RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_reads(path):
-    made = experiments.recipe.read(path)
+    made = studies.recipe.read(path)
     assert made.model in models.names() and made.data in data.names()
 
 
@@ -195,7 +192,7 @@ def folders(monkeypatch, tmp_path, sets):
     )
     for name in ("recipes", "studies", "results"):
         getattr(places, name).mkdir()
-        monkeypatch.setattr(experiments, name.upper(), getattr(places, name))
+        monkeypatch.setattr(studies, name.upper(), getattr(places, name))
     base = {
         "model": "lenet5",
         "data": "mnist_mini",
@@ -226,9 +223,9 @@ def test_a_study_records_what_it_did(folders, monkeypatch):
         },
     )
     made, told = [], []
-    trainer_for = experiments.trainer_for
-    monkeypatch.setattr(experiments, "trainer_for", lambda recipe: made.append(recipe) or trainer_for(recipe))
-    result = experiments.run_study(name, "/some/root", report=told.append)
+    trainer_for = studies.trainer_for
+    monkeypatch.setattr(studies, "trainer_for", lambda recipe: made.append(recipe) or trainer_for(recipe))
+    result = studies.run_study(name, "/some/root", report=told.append)
     assert list(result) == [
         *("study", "title", "recipe", "seeds", "tuned", "variants", "environment", "command", "date")
     ]
@@ -281,8 +278,8 @@ def test_the_value_chosen_is_the_best_on_held_out_images(folders, monkeypatch):
         }
         return {**outcome, "test_accuracy": 1 - accuracy[made.lr]}
 
-    monkeypatch.setattr(experiments, "_run", run)
-    result = experiments.run_study(name, report=lambda text: None)
+    monkeypatch.setattr(studies, "_run", run)
+    result = studies.run_study(name, report=lambda text: None)
     assert result["variants"][""]["chosen"] == {"lr": 0.2} and final == [0.2]  # of equals, the first
     assert result["variants"][""]["std"] is None
 
@@ -299,12 +296,12 @@ def test_the_value_chosen_is_the_best_on_held_out_images(folders, monkeypatch):
 )
 def test_a_study_never_tunes_on_the_test_set(folders, values, words):
     with pytest.raises(RecipeError, match=words):
-        experiments.read_study(study(folders, **values))
+        studies.read_study(study(folders, **values))
 
 
 def test_a_run_that_diverges_says_where_and_is_still_json(folders):
     name = study(folders, changes={"lr": 1e30, "epochs": 1, "model_options.activation": "relu"}, seeds=[0])
-    result = experiments.run_study(name, report=lambda text: None)
+    result = studies.run_study(name, report=lambda text: None)
     (run,) = result["variants"][""]["runs"]
     assert "not finite at step" in run["diverged"] and run["validation_accuracy"] == 0.0
     assert run["test_loss"] is None and 0 <= run["test_accuracy"] <= 1
@@ -312,36 +309,23 @@ def test_a_run_that_diverges_says_where_and_is_still_json(folders):
 
 
 def test_the_first_seed_is_zero_to_two_and_one_variant_unless_told(folders):
-    found = experiments.read_study(study(folders))
+    found = studies.read_study(study(folders))
     assert (found["seeds"], found["variants"], found["tune"]) == ([0, 1, 2], {"": {}}, {})
 
 
 def test_recording_writes_the_file_that_is_read(folders, capsys):
     name = study(folders, seeds=[0], changes={"epochs": 1})
-    experiments.main([name])
+    studies.record(name)
     content = json.loads((folders.results / "tiny.json").read_text())
     assert content["study"] == "tiny" and content["title"] == "Two poolings"
     assert "lenet5 mnist_mini seed 0 epoch 1 · lr" in capsys.readouterr().out
     assert [path.name for path in folders.results.iterdir()] == ["tiny.json"]
 
 
-def test_an_unknown_study_is_named_with_those_there_are(folders, capsys):
+def test_an_unknown_study_is_named_with_those_there_are(folders):
     study(folders)
     with pytest.raises(RecipeError, match="'tinny' is no study, expected one of tiny"):
-        experiments.read_study("tinny")
-    with pytest.raises(SystemExit) as ended:
-        experiments.main(["tinny"])
-    assert ended.value.code == 1
-    assert capsys.readouterr().err == "tinny: 'tinny' is no study, expected one of tiny\n"
-
-
-def test_python_minus_m_lists_the_studies():
-    words = [sys.executable, "-m", "cnncourse.experiments", "--list"]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=600)
-    assert ended.returncode == 0 and ended.stderr == ""
-    listed = [line.split(maxsplit=1) for line in ended.stdout.splitlines()]
-    assert [name for name, _ in listed] == experiments.studies()
-    assert ["lenet_pooling", experiments.read_study("lenet_pooling")["title"]] in listed
+        studies.read_study("tinny")
 
 
 def test_a_row_in_one_line():
@@ -353,5 +337,5 @@ def test_a_row_in_one_line():
         "seconds": 1.25,
         "images_per_second": 12345.6,
     }
-    assert experiments.line(row) == "epoch 2 · lr 0.0123 · train 0.5000 · 0.7500 · 1.2 s · 12,346 images/s"
-    assert "test 0.4000 · 0.8000" in experiments.line({**row, "test_loss": 0.4, "test_accuracy": 0.8})
+    assert studies.line(row) == "epoch 2 · lr 0.0123 · train 0.5000 · 0.7500 · 1.2 s · 12,346 images/s"
+    assert "test 0.4000 · 0.8000" in studies.line({**row, "test_loss": 0.4, "test_accuracy": 0.8})

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from cnncourse.checkpoint import read_checkpoint
+from cnncourse.train.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the processes are forked")
 

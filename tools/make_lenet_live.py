@@ -1,6 +1,6 @@
 """Make the network of the explorer LeNetLive from the trained weights of a LeNet-5.
 
-    python -m cnncourse.embedded.make_lenet_live WEIGHTS.pt --data mnist --recipe RECIPE.json
+    python tools/make_lenet_live.py WEIGHTS.pt --data mnist --recipe RECIPE.json
 
 WEIGHTS.pt is a state dict saved by `torch.save`, or a checkpoint that holds one, with a weight and a bias for each of
 c1, c3, c5, f6 and output. RECIPE.json, or a text, says how it was trained. The set gives the mean and the deviation

@@ -21,9 +21,17 @@ def read_checkpoint(path, device="cpu"):
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged archive or pickle can raise anything
         raise RunError(f"{path} is damaged or no checkpoint: {' '.join(str(error).split())[:120]}") from error
-    if not isinstance(state, dict) or state.get("format") != 1 or "model" not in state:
+    if not isinstance(state, dict) or state.get("format") != 2 or "model" not in state:
         raise RunError(f"{path} is no checkpoint of this trainer")
     return state
+
+
+def measured_weights(state):
+    """The weights in a checkpoint's state that its rows were measured with: the averaged ones where there are any."""
+    if not state["averaged"]:
+        return state["model"]
+    averaged = {name: weight for name, weight in state["averaged"].items() if name != "n_averaged"}
+    return {name.removeprefix("module."): weight for name, weight in averaged.items()}
 
 
 def _verified(path):

@@ -4,15 +4,29 @@ Both are one split, with labels, class names, the training mean and std, and whe
 them; `split_off` divides one, `Batches` takes either.
 """
 
-import contextlib
 import os
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from .images import channels_of, read_image
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a network must know of an image set: `data.spec` finds it without loading a picture.
+
+    classes: their names   channels: 1 or 3   side: of its square images in pixels; None for a folder, whose files
+    have any size and are read at the one that is asked for
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    side: int | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,9 +165,9 @@ def mean_and_std(images):
 class FolderSet:
     """One split of a folder of images, which are read when they are asked for.
 
-    folder_set[i] → uint8 (C, size, size): the short side is resized to `size` (bilinear, as torchvision does), the
-    long one cut about the center. Images are RGB, or gray if the training images are. A file that is
-    no readable image: RuntimeError that names it.
+    folder_set[i] → uint8 (C, size, size), by `read_image`. Images are RGB, or gray if the training images are. A file
+    that is no readable image: RuntimeError that names it. To read them at another size, with the same mean and std:
+    dataclasses.replace(folder_set, shape=(C, size, size)).
 
     paths: one per image   labels int64 (N,)   shape (C, size, size)
     mean, std: of each channel, over at most 2,000 training images, evenly chosen, as they are given.
@@ -174,7 +188,8 @@ class FolderSet:
         return len(self.paths)
 
     def __getitem__(self, index):
-        return _read_image(self.paths[index], "L" if self.shape[0] == 1 else "RGB", self.shape[1])
+        channels, size, _ = self.shape
+        return read_image(self.paths[index], size, channels)
 
     def __repr__(self):
         some = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
@@ -197,7 +212,7 @@ class FolderSet:
     def decoded(self):
         """All images, read by several threads, as an `ImageSet`."""
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with _threads() as pool:
             for place, image in zip(images, pool.map(self.__getitem__, range(len(self))), strict=True):
                 place.copy_(image)
         return ImageSet(
@@ -205,48 +220,52 @@ class FolderSet:
         )
 
 
-# Size, files and their times → channels, mean and std, so that the test split need not read the files again.
-_FOLDER_STATISTICS = {}
-
 SAMPLED = 2000  # training images of a folder from which mean, std and gray or RGB are found
 
 
 def read_folder(root, split, size):
     """The split "train" or "test" of a folder as a `FolderSet`; see `data.load`."""
-    if size < 1:
-        raise ValueError(f"size is {size}, expected at least 1, the side of the images in pixels")
+    splits = _splits(root)
+    sample = _sample(splits["train"])
+    spec = _folder_spec(splits["train"], sample)
+    mean, std = _statistics(sample, size, spec.channels)
+    files = [_image_files(folder) for folder in splits[split].values()]
+    counts = torch.tensor([len(paths) for paths in files])
+    return FolderSet(
+        paths=tuple(path for paths in files for path in paths),
+        labels=torch.repeat_interleave(torch.arange(len(files)), counts),
+        classes=spec.classes,
+        mean=mean,
+        std=std,
+        shape=(spec.channels, size, size),
+        source=f"The images in {root}.",
+        split=split,
+    )
+
+
+def folder_spec(root):
+    """The `Spec` of a folder: its class folders, and gray or RGB as the headers of its training images say."""
+    train = _splits(root)["train"]
+    return _folder_spec(train, _sample(train))
+
+
+def _folder_spec(train, sample):
+    return Spec(classes=tuple(train), channels=_channels(sample), side=None)
+
+
+def _splits(root):
+    """{"train": classes, "test": the same classes}, each class with its folder."""
     if not root.is_dir():
         raise RuntimeError(f"{root} is not a folder: give the root that holds train/CLASS/ and test/CLASS/")
-    splits = {"train": _classes(_split_folder(root, ("train",)))}
-    splits["test"] = _classes(_split_folder(root, ("test", "val", "valid")))
-    train, test = splits["train"], splits["test"]
+    train = _classes(_split_folder(root, ("train",)))
+    test = _classes(_split_folder(root, ("test", "val", "valid")))
     if odd := sorted(set(train) ^ set(test)):
         has, lacks = (train, test) if odd[0] in train else (test, train)
         has, lacks = (next(iter(classes.values())).parent for classes in (has, lacks))
         raise RuntimeError(
             f"{has} has the class {odd[0]!r}, {lacks} does not: both splits need the same classes"
         )
-
-    # What all images are made into, and their statistics, come from the training images.
-    paths = [path for folder in train.values() for path in _image_files(folder)]
-    sample = [paths[i] for i in np.linspace(0, len(paths) - 1, min(SAMPLED, len(paths))).astype(int)]
-    key = (size, *((path, path.stat().st_mtime_ns) for path in sample))
-    if key not in _FOLDER_STATISTICS:
-        _FOLDER_STATISTICS[key] = _channels_and_statistics(sample, size)
-    channels, mean, std = _FOLDER_STATISTICS[key]
-
-    files = [_image_files(folder) for folder in splits[split].values()]
-    counts = torch.tensor([len(paths) for paths in files])
-    return FolderSet(
-        paths=tuple(path for paths in files for path in paths),
-        labels=torch.repeat_interleave(torch.arange(len(files)), counts),
-        classes=tuple(train),
-        mean=mean,
-        std=std,
-        shape=(channels, size, size),
-        source=f"The images in {root}.",
-        split=split,
-    )
+    return {"train": train, "test": test}
 
 
 def _split_folder(root, known):
@@ -260,7 +279,7 @@ def _split_folder(root, known):
 
 def _classes(folder):
     """Class name → its folder, in the order of the names."""
-    found = {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    found = {entry.name: Path(entry.path) for entry in _entries(folder) if entry.is_dir()}
     if not found:
         raise RuntimeError(f"{folder} has no class folders: expected one folder for each class in it")
     return dict(sorted(found.items()))
@@ -268,61 +287,65 @@ def _classes(folder):
 
 def _image_files(folder):
     """The images of one class, of the suffixes that torchvision's ImageFolder knows, in its order."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+    from torchvision.datasets.folder import IMG_EXTENSIONS
 
-    found = make_dataset(folder.parent, {folder.name: 0}, IMG_EXTENSIONS, allow_empty=True)
-    paths = [Path(path) for path, _ in found]
-    paths = [path for path in paths if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
+    paths = [path for path in _files(folder, set()) if path.lower().endswith(IMG_EXTENSIONS)]
     if not paths:
         raise RuntimeError(f"{folder} has no images: expected files that end in {', '.join(IMG_EXTENSIONS)}")
-    return paths
+    return [Path(path) for path in sorted(paths, key=os.path.split)]
 
 
-def _channels_and_statistics(paths, size):
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        gray = all(pool.map(_is_gray, paths))
-        mode = "L" if gray else "RGB"
-        images = torch.stack(list(pool.map(lambda path: _read_image(path, mode, size), paths)))
-    mean, std = mean_and_std(images)
-    return len(mean), mean, std
+def _files(folder, seen):
+    """The files below a folder, through links too, each real file once: `seen` holds the real paths so far."""
+    real = os.path.realpath(folder)
+    seen.add(real)
+    for entry in _entries(folder):
+        target = os.path.realpath(entry) if entry.is_symlink() else os.path.join(real, entry.name)
+        if target in seen:
+            continue
+        if entry.is_dir():
+            yield from _files(entry.path, seen)
+        else:
+            seen.add(target)
+            yield entry.path
 
 
-@contextlib.contextmanager
-def _opened(path):
-    """A Pillow image; whatever is wrong with the file, while it is open, is one sentence."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            yield image
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        reason = "it is not of a known image format" if "cannot identify" in str(error) else error
-        raise RuntimeError(f"{path} cannot be read as an image ({reason}): repair or remove it") from error
+def _entries(folder):
+    """What is in a folder, links last; names that begin with a dot are passed over."""
+    with os.scandir(folder) as found:
+        entries = [entry for entry in found if not entry.name.startswith(".")]
+    for entry in entries:
+        if entry.is_symlink() and not os.path.exists(entry):
+            raise RuntimeError(f"{entry.path} is a link that leads nowhere: repair or remove it")
+    return sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
 
 
-def _is_gray(path):
-    with _opened(path) as image:
-        return image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
+# What the training images tell, asked for once: files are known by their paths and times.
 
 
-def _read_image(path, mode, size):
-    """uint8 (C, size, size)"""
-    from PIL import Image
+def _sample(classes):
+    """At most 2,000 training images, evenly chosen: (path, time of its last change) each."""
+    paths = [path for folder in classes.values() for path in _image_files(folder)]
+    chosen = np.linspace(0, len(paths) - 1, min(SAMPLED, len(paths))).astype(int)
+    return tuple((paths[i], paths[i].stat().st_mtime_ns) for i in chosen)
 
-    with _opened(path) as image:
-        if image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits, expected 8 or 16")
-        if image.mode.startswith("I;16"):  # Pillow would cut at 255 instead of scaling
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")
-        image = image.convert(mode)
-    W, H = image.size
-    short = min(W, H)
-    W, H = (int(size * side / short) for side in (W, H))
-    left, top = round((W - size) / 2), round((H - size) / 2)
-    image = image.resize((W, H), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(image)).view(size, size, -1).permute(2, 0, 1).contiguous()
+
+@lru_cache(maxsize=16)
+def _channels(sample):
+    with _threads() as pool:
+        return max(pool.map(channels_of, (path for path, _ in sample)))
+
+
+@lru_cache(maxsize=16)
+def _statistics(sample, size, channels):
+    with _threads() as pool:
+        return mean_and_std(
+            torch.stack(list(pool.map(lambda file: read_image(file[0], size, channels), sample)))
+        )
+
+
+def _threads():
+    return ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
 
 def _describe(value):

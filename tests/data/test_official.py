@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -15,6 +14,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import make_subsets
 import numpy as np
 import pytest
 import torch
@@ -22,8 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
 
-from cnncourse import data
-from cnncourse.embedded import make_subsets
+from cnncourse import data, download
+from cnncourse.data import official
 
 MINI = {"fashion_mnist_mini": (10_000, 2_000), "mnist_mini": (5_000, 1_000)}
 STEMS = {"train": "train", "test": "t10k"}
@@ -204,10 +204,10 @@ def test_labels_belong_to_their_images(name):
 def test_the_manifest_tells_what_is_shipped(name):
     folder = data.EMBEDDED / name
     manifest = json.loads((folder / "manifest.json").read_text())
-    official, train, test = make_subsets.SUBSETS[name]
+    name_of_all, train, test = make_subsets.SUBSETS[name]
     assert manifest["seed"] == make_subsets.SEED
     assert manifest["per_class"] == {"train": train, "test": test}
-    assert manifest["official_md5"] == dict(getattr(datasets, data.OFFICIAL[official]).resources)
+    assert manifest["official_md5"] == dict(getattr(datasets, official.OFFICIAL[name_of_all]).resources)
 
     seen = {}
     for split, limit in (("train", 60_000), ("test", 10_000)):
@@ -385,8 +385,8 @@ def test_the_cache_is_in_the_home_folder_without_xdg(monkeypatch, tmp_path):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for value in ("", "relative/cache"):  # the specification has relative paths ignored
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert data._places(None) == [tmp_path / ".cache" / "cnncourse"]
-    assert data._places("~/mine")[0] == tmp_path / "mine"
+        assert official._places(None) == [tmp_path / ".cache" / "cnncourse"]
+    assert official._places("~/mine")[0] == tmp_path / "mine"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "altered and packed again"])
@@ -409,7 +409,7 @@ def test_a_damaged_idx_file_is_named(monkeypatch, tmp_path, damage, file):
 def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp_path):
     files = idx_files(monkeypatch, datasets.MNIST)
     write(tmp_path / "official", raw(datasets.MNIST, files))
-    official = data.load("mnist", root=tmp_path / "official")
+    whole = data.load("mnist", root=tmp_path / "official")
     write(
         tmp_path / "unpacked",
         raw(datasets.MNIST, {name[:-3]: gzip.decompress(c) for name, c in files.items()}),
@@ -423,9 +423,9 @@ def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp
             data.load("mnist", root=tmp_path / folder)
 
     for content in files.values():
-        monkeypatch.setitem(data._CONTENT_MD5, md5(content), md5(gzip.decompress(content)))
+        monkeypatch.setitem(official._CONTENT_MD5, md5(content), md5(gzip.decompress(content)))
     for folder in ("unpacked", "repacked"):
-        assert torch.equal(data.load("mnist", root=tmp_path / folder).images, official.images)
+        assert torch.equal(data.load("mnist", root=tmp_path / folder).images, whole.images)
     path = tmp_path / "unpacked/MNIST/raw/train-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
     with pytest.raises(RuntimeError, match="train-labels-idx1-ubyte is truncated or altered"):
@@ -433,9 +433,9 @@ def test_unpacked_and_repacked_copies_are_read_by_their_content(monkeypatch, tmp
 
 
 def test_content_is_known_for_every_official_file():
-    official = [*datasets.MNIST.resources, *datasets.FashionMNIST.resources]
-    assert set(data._CONTENT_MD5) == {md5 for _, md5 in official}
-    assert len(set(data._CONTENT_MD5.values())) == 8
+    resources = [*datasets.MNIST.resources, *datasets.FashionMNIST.resources]
+    assert set(official._CONTENT_MD5) == {md5 for _, md5 in resources}
+    assert len(set(official._CONTENT_MD5.values())) == 8
 
 
 @pytest.mark.parametrize("file", ["data_batch_3", "batches.meta"])
@@ -481,6 +481,70 @@ def test_a_damaged_training_file_is_also_named_for_the_test_split(monkeypatch, t
     write(tmp_path, raw(datasets.MNIST, files | {name: files[name][:-1]}))
     with pytest.raises(RuntimeError, match=name):
         data.load("mnist", "test", root=tmp_path)
+
+
+# ── What a set is, without its pictures ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", MINI)
+def test_the_spec_of_a_mini_set_needs_its_manifest_alone(monkeypatch, tmp_path, name):
+    test = data.load(name, "test")
+    shutil.copytree(data.EMBEDDED / name, tmp_path / name, ignore=shutil.ignore_patterns("*.npz"))
+    monkeypatch.setattr(data, "EMBEDDED", tmp_path)
+    spec = data.spec(name)
+    assert spec == data.Spec(test.classes, 1, 28) and (spec.channels, spec.side, spec.side) == test.shape
+
+
+@pytest.mark.parametrize(
+    "name, dataset", [("mnist", datasets.MNIST), ("fashion_mnist", datasets.FashionMNIST)]
+)
+def test_the_spec_of_an_idx_set_needs_no_file(monkeypatch, tmp_path, name, dataset):
+    spec = data.spec(name, root=tmp_path)
+    assert left_in(tmp_path) == []
+    write(tmp_path, raw(dataset, idx_files(monkeypatch, dataset)))
+    test = data.load(name, "test", root=tmp_path)
+    assert spec == data.Spec(test.classes, 1, 28) and (spec.channels, spec.side, spec.side) == test.shape
+
+
+@pytest.mark.parametrize(
+    "name, dataset, classes",
+    [
+        ("cifar10", datasets.CIFAR10, 10),
+        ("cifar10_part", datasets.CIFAR10, 10),
+        ("cifar100", datasets.CIFAR100, 100),
+        ("cifar100_coarse", datasets.CIFAR100, 20),
+    ],
+)
+def test_the_spec_of_cifar_is_in_its_small_file(monkeypatch, tmp_path, name, dataset, classes):
+    files, archive = cifar_files(monkeypatch, dataset)
+    small = f"{dataset.base_folder}/{dataset.meta['filename']}"
+    write(tmp_path / "empty", {file: files[file] if file == small else b"" for file in files})
+    write(tmp_path / "whole", files)
+    spec, test = data.spec(name, root=tmp_path / "empty"), data.load(name, "test", root=tmp_path / "whole")
+    assert spec == data.Spec(test.classes, 3, 32) and len(spec.classes) == classes
+    assert (spec.channels, spec.side, spec.side) == test.shape
+
+    with server({dataset.filename: archive}) as url:  # nowhere: downloaded with the set
+        monkeypatch.setattr(dataset, "url", url + dataset.filename)
+        assert data.spec(name, root=tmp_path / "new") == spec
+    assert left_in(tmp_path / "new") == sorted(files)
+    write(tmp_path / "empty", {small: files[small][:-3]})
+    with pytest.raises(RuntimeError, match=f"{dataset.meta['filename']} is truncated or altered"):
+        data.spec(name, root=tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"name": "minst"}, ValueError, "name is 'minst'.*nearest is 'mnist'"),
+        ({"name": None}, TypeError, "name is None"),
+        ({"name": "mnist", "root": 3}, TypeError, "root is 3"),
+        ({"name": "folder"}, ValueError, "root is required for folder"),
+    ],
+)
+def test_spec_refuses(arguments, error, words):
+    with pytest.raises(error, match=words):
+        data.spec(**arguments)
 
 
 # ── Full sets, downloaded ────────────────────────────────────────────────────────────────────────────────────────────
@@ -543,7 +607,7 @@ def test_the_second_mirror_helps(monkeypatch, tmp_path, first):
     [
         ("down", "refused"),
         ("404", "404"),
-        ("truncated", "arrived truncated or altered"),
+        ("truncated", r"\d bytes read, \d+ more expected"),
         ("altered", "arrived truncated or altered"),
         ("silent", "timed out"),
     ],
@@ -560,8 +624,7 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(monkeypatch, tmp_p
         "404": {key: content for key, content in files.items() if key != wanted},
         "altered": files | {wanted: good[:-1] + b"!"},
     }.get(fault, files)
-    monkeypatch.setattr(data, "PATIENCE", 0.3)
-    before = socket.getdefaulttimeout()
+    monkeypatch.setattr(download, "PATIENCE", 0.3)
     with server(
         served, truncate=[wanted] if fault == "truncated" else [], stall=[wanted] if fault == "silent" else []
     ) as url:
@@ -575,8 +638,6 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(monkeypatch, tmp_p
     assert f"{missing} could not be downloaded" in message and url in message
     assert "check the network" in message and "fashion_mnist_mini" in message and "\n" not in message
     assert not any(wanted in path for path in left_in(tmp_path))
-    assert not any("arriving" in str(path) for path in tmp_path.rglob("*"))
-    assert socket.getdefaulttimeout() == before
 
 
 def test_every_mirror_has_its_own_reason(monkeypatch, tmp_path):
@@ -586,18 +647,19 @@ def test_every_mirror_has_its_own_reason(monkeypatch, tmp_path):
         with pytest.raises(RuntimeError, match="could not be downloaded") as caught:
             data.load("mnist", root=tmp_path)
     first, second = str(caught.value).split(NOWHERE)
-    assert "arrived truncated" in first and "refused" in second and "arrived" not in second
+    assert "more expected" in first and "refused" in second and "expected" not in second
 
 
 def test_an_interrupted_download_leaves_nothing(monkeypatch, tmp_path):
-    idx_files(monkeypatch, datasets.MNIST)
+    files = idx_files(monkeypatch, datasets.MNIST)
 
-    def interrupted(url, folder, filename, md5):
-        (folder / filename).write_bytes(b"half")
+    def interrupted(response, chunk_size):
+        yield b"half"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr("requests.Response.iter_content", interrupted)
+    with server(files) as url, pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
         data.load("mnist", root=tmp_path / "root")
     assert left_in(tmp_path) == []
 
@@ -767,14 +829,12 @@ def test_the_script_makes_the_same_bytes_again(monkeypatch, tmp_path, capsys):
     # What was written is a stratified selection of the official files, and loads like what ships.
     monkeypatch.setattr(data, "EMBEDDED", tmp_path / "one")
     for split, each in (("train", 4), ("test", 2)):
-        official = np.frombuffer(
-            gzip.decompress(files[f"{STEMS[split]}-images-idx3-ubyte.gz"])[16:], np.uint8
-        )
+        whole = np.frombuffer(gzip.decompress(files[f"{STEMS[split]}-images-idx3-ubyte.gz"])[16:], np.uint8)
         labels = np.frombuffer(gzip.decompress(files[f"{STEMS[split]}-labels-idx1-ubyte.gz"])[8:], np.uint8)
         with np.load(one / f"{split}.npz") as arrays:
             indices = arrays["indices"]
         subset = data.load("mnist_mini", split)
-        assert np.array_equal(subset.images.numpy()[:, 0], official.reshape(-1, 28, 28)[indices])
+        assert np.array_equal(subset.images.numpy()[:, 0], whole.reshape(-1, 28, 28)[indices])
         assert np.array_equal(subset.labels.numpy(), labels[indices])
         assert subset.labels.bincount().tolist() == [each] * 10
 

@@ -10,7 +10,7 @@ import processes
 import pytest
 import torch
 
-from cnncourse.checkpoint import read_checkpoint
+from cnncourse.train.checkpoint import read_checkpoint
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the processes are forked"),
@@ -84,7 +84,8 @@ def test_torchrun_gives_the_losses_of_one_process(recipe, alone, tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert ended.returncode == 0, ended.stderr
     # One voice: three epochs, three lines.
-    assert [line.split(" · ")[0] for line in ended.stdout.splitlines()] == ["epoch 1", "epoch 2", "epoch 3"]
+    said = processes.spoken(ended.stdout).splitlines()
+    assert [line.split(" · ")[0] for line in said] == ["epoch 1", "epoch 2", "epoch 3"]
     losses = column(alone, "train_loss")
     assert losses[0] - losses[-1] > 0.1  # it learns: the steps are not all alike
     for name in ("train_loss", "test_loss"):
@@ -137,13 +138,13 @@ def test_with_batch_norm_each_process_has_its_own_batch_statistics(recipe, tmp_p
     assert (first[0], second[0]) == (0, 0)
     assert 1e-4 < largest_difference(tmp_path / "one", tmp_path / "two", "train_loss") < 0.3
     # Measured again from its checkpoint, on the held-out images: --resume with nothing left would not measure.
-    from cnncourse import experiments
+    from cnncourse.train import Trainer, run
 
-    model, made, state = experiments.restore(tmp_path / "two" / "last.pt")
-    _, held_out = experiments.split(made)
-    machine = experiments.runtime.start("cpu")
-    batches = experiments.batches_for(made, held_out, model.input_size, machine)
-    again = experiments.train.Trainer(model, batches, None, made).evaluate(batches)
+    model, made, state = run.restore(tmp_path / "two" / "last.pt")
+    _, held_out = run.split(made)
+    machine = run.runtime.start("cpu")
+    batches = run.batches_for(made, held_out, model.input_size, machine)
+    again = Trainer(model, batches, None, made).evaluate(batches)
     assert again["loss"] == pytest.approx(state["rows"][-1]["test_loss"], rel=1e-5)
 
 
