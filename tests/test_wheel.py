@@ -48,7 +48,7 @@ def test_the_wheel_holds_data_notices_and_explorers_but_no_tests(distributions):
     for part in ("fashion_mnist_mini/", "mnist_mini/", "photographs/", "lenet_live/"):
         inside = [name for name in names if f"embedded/{part}" in name]
         assert any("LICENSE" in name or "NOTICE" in name for name in inside), part
-    assert "cnncourse/widgets/kernel.js" in names
+    assert "cnncourse/widgets/js/kernel/view.js" in names
     assert any(name.endswith("share/cnncourse/results/lenet_mnist.json") for name in names)
     assert any(name.endswith("share/cnncourse/recipes/studies/lenet_mnist.yaml") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "book/", "notebooks/"))]
@@ -62,7 +62,7 @@ def test_the_sdist_can_build_the_package(distributions):
     assert {
         "pyproject.toml",
         "LICENSE",
-        "cnncourse/widgets/kernel.js",
+        "cnncourse/widgets/js/kernel/view.js",
         "cnncourse/scratch/convolution.py",
     } <= names
 

@@ -69,9 +69,8 @@ def write_generated_static(app):
     folder = Path(app.doctreedir) / "course-static"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "explorers").mkdir(parents=True)
-    for explorer in widgets.EXPLORERS:
-        target = folder / "explorers" / f"{explorer.module}.js"
-        target.write_text(explorer.module_source(), encoding="utf-8")
+    for name, text in widgets.page_modules().items():
+        (folder / "explorers" / name).write_text(text, encoding="utf-8")
     (folder / "explorer.css").write_text(widgets.stylesheet(), encoding="utf-8")
     cut_icon_font(folder / "icons.woff")
     app.config.html_static_path.append(str(folder))

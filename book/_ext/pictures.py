@@ -61,6 +61,10 @@ def lighten(soup, originals, site, root):
     """
     for place, image in enumerate(soup.find_all("img")):
         source = image.get("src", "")
+        if drawn := re.match(r"data:image/svg\+xml;base64,", source):  # stands in for an explorer: mostly never seen
+            image["decoding"], image["loading"] = "async", "lazy"
+            image["src"] = root + kept_beside(base64.b64decode(source[drawn.end() :]), ".svg", site)
+            continue
         inside = re.match(r"data:image/(png|jpeg);base64,", source)
         name = Path(unquote(urlsplit(source).path)).name
         if inside:
@@ -72,9 +76,7 @@ def lighten(soup, originals, site, root):
         natural = Image.open(BytesIO(data)).size
         image["width"], image["height"] = stated_size(image) or natural
         image["decoding"] = "async"
-        # The first picture may be in sight at once; one that stands in for an explorer mostly never is.
-        still = "course-still" in image.get("class", [])
-        image["loading"] = "lazy" if place or still else "eager"
+        image["loading"] = "lazy" if place else "eager"  # the first picture may be in sight at once
         if data.startswith(b"\xff\xd8") or (inside and len(data) <= SMALL):
             continue
         widest = SHARPNESS * min(image["width"], COLUMN)
@@ -85,14 +87,18 @@ def lighten(soup, originals, site, root):
 
 
 def light_copy(data, widest, site):
-    """Write the picture as WebP, unless it is there from an earlier build → its place in the site."""
-    digest = hashlib.sha256(f"{widest} {EXACT} {QUALITY} ".encode() + data).hexdigest()[:32]
-    place = f"{FOLDER}/{digest}.webp"
+    """Write the picture as WebP → its place in the site."""
+    return kept_beside(data, ".webp", site, lambda: as_webp(data, widest), f"{widest} {EXACT} {QUALITY} ")
+
+
+def kept_beside(data, suffix, site, make=None, how=""):
+    """Write `data`, or what `make` makes of it, unless it is there from an earlier build → its place in the site."""
+    place = f"{FOLDER}/{hashlib.sha256(how.encode() + data).hexdigest()[:32]}{suffix}"
     target = Path(site) / place
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         written = target.with_suffix(f".{os.getpid()}")  # pages are written by several processes
-        written.write_bytes(as_webp(data, widest))
+        written.write_bytes(make() if make else data)
         written.replace(target)
     return place
 

@@ -1,6 +1,6 @@
 // Mounts the explorers of a published page. Each is a place with its state as JSON and a still picture:
 //   <div class="course-explorer" data-module="kernel"><script type="application/json">…</script><img …></div>
-// The module in explorers/ is the one that notebooks use; this file stands in for the notebook's side of the model.
+// The modules in explorers/ hold what notebooks use too; this file stands in for the notebook's side of the model.
 
 /** What anywidget gives to `render`, without a kernel behind it. */
 class PageModel {
@@ -33,16 +33,27 @@ class PageModel {
   send() {}
 }
 
+/** On paper stands what is on the screen: the picture follows the state. */
+function printPresent(place, draw) {
+  const picture = new DOMParser().parseFromString(draw(), "image/svg+xml").documentElement;
+  picture.setAttribute("class", "course-still");
+  picture.setAttribute("role", "img");
+  picture.setAttribute("aria-label", place.querySelector(".x-spoken").textContent);
+  place.querySelector(".course-still").replaceWith(picture);
+}
+
 async function mount(place) {
   const el = document.createElement("div");
   try {
     const { module } = place.dataset;
     if (!/^[a-z]+$/.test(module ?? "")) throw new Error(`no explorer is called “${module}”`);
     const state = JSON.parse(place.querySelector('script[type="application/json"]').textContent);
-    const { default: explorer } = await import(new URL(`explorers/${module}.js`, import.meta.url));
+    const { render, still } = await import(new URL(`explorers/${module}.js`, import.meta.url));
     place.append(el);
-    await explorer.render({ model: new PageModel(state), el });
+    const model = new PageModel(state);
+    await render({ model, el });
     place.classList.add("is-mounted");
+    addEventListener("beforeprint", () => printPresent(place, () => still(model.state)));
   } catch (error) {
     el.remove();
     const sentence = document.createElement("p");

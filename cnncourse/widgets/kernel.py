@@ -1,29 +1,23 @@
 """KernelExplorer: a picture, a kernel, the output, and the products and sum behind any one output pixel."""
 
 import base64
-import io
 from functools import cache
 
 import numpy as np
 import traitlets
-from PIL import Image
 
 from cnncourse import photographs as embedded
 from cnncourse import scratch
-from cnncourse.figures import PALETTE, SIGNED
 
-from .explorer import Explorer
+from .explorer import Checked, Explorer, grays, index, one_of, whole
 
 PHOTOGRAPH_SIDE = 128  # pixels of a photograph: one answer stays within a frame
 DRAWING_SIDE = 32  # cells of a drawing: few enough to paint by keyboard or finger
 SMALLEST, LARGEST = 7, 256  # sides of a picture; at 7 every kernel and padding offered here still fits
 LARGEST_WEIGHT = 1000
-LARGEST_STRIDE = 4
-LARGEST_PADDING = 6
 KERNEL_SIZES = (1, 3, 5, 7)
 MODES = ("zeros", "reflect", "replicate", "circular")
 VIEWS = ("automatic", "signed", "magnitude", "picture")
-EMPHASIS = 0.65  # weak answers shown a little stronger than in proportion, as in kernel.js
 DRAWING = "drawing"
 YOUR_OWN = "your own"
 
@@ -73,46 +67,21 @@ def default_drawing():
     return np.rint(255 * strength).astype(int).tolist()
 
 
-class Kernel(traitlets.TraitType):
-    """A square kernel of side 1, 3, 5 or 7 as nested lists of floats; an array or the name of a kernel will do."""
-
-    info_text = "a square kernel of side 1, 3, 5 or 7, or the name of a kernel"
-
-    def validate(self, owner, value):
-        if isinstance(value, str):
-            return check_kernel_name(value, kernel_table())
-        try:
-            kernel = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise traitlets.TraitError(f"kernel must hold numbers in equal rows, got {value!r}") from None
-        if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.shape[0] not in KERNEL_SIZES:
-            raise traitlets.TraitError(
-                f"kernel must be square with side 1, 3, 5 or 7, got shape {kernel.shape}"
-            )
-        if not (np.isfinite(kernel).all() and (abs(kernel) <= LARGEST_WEIGHT).all()):
-            raise traitlets.TraitError(
-                f"kernel must hold finite weights from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}, got {kernel.tolist()}"
-            )
-        return kernel.tolist()
-
-
-class Drawing(traitlets.TraitType):
-    """A square of gray values from 0 to 255 as nested lists of ints; an array will do."""
-
-    info_text = f"{DRAWING_SIDE} rows of {DRAWING_SIDE} whole numbers from 0 to 255"
-
-    def validate(self, owner, value):
-        try:
-            drawing = np.asarray(value)
-        except ValueError:
-            drawing = np.empty(0)
-        if drawing.shape != (DRAWING_SIDE, DRAWING_SIDE):
-            raise traitlets.TraitError(f"drawing must be {self.info_text}, got shape {drawing.shape}")
-        if drawing.dtype.kind not in "iu" or drawing.min() < 0 or drawing.max() > 255:
-            raise traitlets.TraitError(
-                f"drawing must be {self.info_text}, got {drawing.dtype} from {drawing.min()} to {drawing.max()}"
-            )
-        return drawing.tolist()
+def square_kernel(name, value):
+    """A square kernel of side 1, 3, 5 or 7, an array or the name of a kernel → nested lists of floats."""
+    if isinstance(value, str):
+        return check_kernel_name(value, kernel_table())
+    try:
+        kernel = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise traitlets.TraitError(f"{name} must hold numbers in equal rows, got {value!r}") from None
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.shape[0] not in KERNEL_SIZES:
+        raise traitlets.TraitError(f"{name} must be square with side 1, 3, 5 or 7, got shape {kernel.shape}")
+    if not (np.isfinite(kernel).all() and (abs(kernel) <= LARGEST_WEIGHT).all()):
+        raise traitlets.TraitError(
+            f"{name} must hold finite weights from -{LARGEST_WEIGHT} to {LARGEST_WEIGHT}, got {kernel.tolist()}"
+        )
+    return kernel.tolist()
 
 
 def check_kernel_name(name, kernels):
@@ -167,37 +136,27 @@ class KernelExplorer(Explorer):
     """
 
     module = "kernel"
+    later = ("point",)
 
     photographs = traitlets.Dict().tag(sync=True, explorer=True)
     photograph = traitlets.Unicode().tag(sync=True, explorer=True)
-    drawing = Drawing().tag(sync=True, explorer=True)
+    drawing = Checked(grays, DRAWING_SIDE)
     kernels = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
     kernel_name = traitlets.Unicode("vertical edge").tag(sync=True, explorer=True)
-    kernel = Kernel().tag(sync=True, explorer=True)
-    stride = traitlets.Int(1).tag(sync=True, explorer=True)
-    padding = traitlets.Int(1).tag(sync=True, explorer=True)
-    mode = traitlets.Unicode("zeros").tag(sync=True, explorer=True)
-    view = traitlets.Unicode("automatic").tag(sync=True, explorer=True)
-    point = traitlets.List(traitlets.Int()).tag(sync=True, explorer=True)
+    kernel = Checked(square_kernel)
+    stride = Checked(whole, 1, 4, default=1)
+    padding = Checked(whole, 0, 6, default=1)
+    mode = Checked(one_of, MODES, default="zeros")
+    view = Checked(one_of, VIEWS, default="automatic")
+    point = traitlets.Any().tag(sync=True, explorer=True)
 
     def __init__(self, **values):
-        unknown = sorted(set(values) - set(self.trait_names(sync=True)) - {"layout"})
-        if unknown:
-            known = ", ".join(sorted(set(self.trait_names(explorer=True)) - {"kernels"}))
-            raise TypeError(f"KernelExplorer does not know {', '.join(unknown)}; it knows {known}")
         if "kernel" in values and "kernel_name" in values:
             raise TypeError("give kernel or kernel_name, not both: each sets the other")
-        # traitlets checks what it is given together in the order of a set, which differs from run to run. So pictures
-        # are brought into their form before, and the point is set after everything it is checked against.
-        point = values.pop("point", None)
+        # Pictures are brought into their form before traitlets compares them with the embedded ones.
         if isinstance(values.get("photographs"), dict) and values["photographs"]:
             values["photographs"] = encoded(values["photographs"])
         super().__init__(**values)
-        try:
-            self.point = self.strongest() if point is None else point
-        except traitlets.TraitError:
-            self.close()
-            raise
 
     # --- defaults and checks
 
@@ -232,48 +191,21 @@ class KernelExplorer(Explorer):
 
     @traitlets.validate("photograph")
     def _check_photograph(self, proposal):
-        return self._one_of("photograph", proposal["value"], [*self.photographs, DRAWING])
+        return one_of("photograph", proposal["value"], [*self.photographs, DRAWING])
 
     @traitlets.validate("kernel_name")
     def _check_kernel_name(self, proposal):
-        return self._one_of("kernel_name", proposal["value"], [*self.kernels, YOUR_OWN])
+        return one_of("kernel_name", proposal["value"], [*self.kernels, YOUR_OWN])
 
-    @traitlets.validate("mode")
-    def _check_mode(self, proposal):
-        return self._one_of("mode", proposal["value"], MODES)
-
-    @traitlets.validate("view")
-    def _check_view(self, proposal):
-        return self._one_of("view", proposal["value"], VIEWS)
-
-    @traitlets.validate("stride")
-    def _check_stride(self, proposal):
-        return self._between("stride", proposal["value"], 1, LARGEST_STRIDE)
-
-    @traitlets.validate("padding")
-    def _check_padding(self, proposal):
-        return self._between("padding", proposal["value"], 0, LARGEST_PADDING)
+    @traitlets.default("point")
+    def _strong_point(self):
+        return self.strongest()
 
     @traitlets.validate("point")
     def _check_point(self, proposal):
-        point, (rows, columns) = proposal["value"], self.output_shape()
-        if len(point) != 2 or not (0 <= point[0] < rows and 0 <= point[1] < columns):
-            raise traitlets.TraitError(
-                f"point must be [row, column] within the {rows} × {columns} output, got {point}"
-            )
-        return point
-
-    @staticmethod
-    def _one_of(name, value, allowed):
-        if value not in allowed:
-            raise traitlets.TraitError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        return value
-
-    @staticmethod
-    def _between(name, value, low, high):
-        if not low <= value <= high:
-            raise traitlets.TraitError(f"{name} must be a whole number from {low} to {high}, got {value}")
-        return value
+        rows, columns = self.output_shape()
+        words = f"[row, column] within the {rows} × {columns} output"
+        return index("point", proposal["value"], (rows, columns), words)
 
     # --- traits that follow one another
 
@@ -328,13 +260,6 @@ class KernelExplorer(Explorer):
         i, j = np.unravel_index(inside.argmax(), inside.shape)
         return [int(i) + rows, int(j) + columns]
 
-    def resolved_view(self):
-        """The view that "automatic" stands for: signed for kernels that answer 0 to a flat picture."""
-        if self.view != "automatic":
-            return self.view
-        kernel = np.array(self.kernel)
-        return "signed" if abs(kernel.sum()) <= 1e-9 * abs(kernel).sum() else "picture"
-
     # --- where no script runs
 
     def description(self):
@@ -347,53 +272,3 @@ class KernelExplorer(Explorer):
             f"Three panels. Input: {subject}. Kernel, {self.kernel_name}: {rows}. "
             f"Output: {output.shape[0]} × {output.shape[1]} values from {output.min():.4g} to {output.max():.4g}."
         )
-
-    def still(self):
-        """Input, kernel and output side by side → PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7.2, 2.9), dpi=110, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(1, 3, width_ratios=(4, 3, 4))
-        picture, kernel, output = self.picture(), np.array(self.kernel), self.output()
-        view = self.resolved_view()
-        bound = abs(output).max() or 1.0
-        largest = abs(kernel).max() or 1.0
-        axes[0].imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes[1].imshow(kernel, cmap=SIGNED, vmin=-1.5 * largest, vmax=1.5 * largest)
-        for (u, v), weight in np.ndenumerate(kernel):
-            text = f"{weight:.2g}".replace("-", "−")
-            axes[1].text(
-                v, u, text, ha="center", va="center", fontsize=11 - len(kernel), color=PALETTE["ink"]
-            )
-        if view == "picture":
-            image = axes[2].imshow(output, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            ticks = {0: "0", 255: "255"}
-        else:
-            shares = np.sign(output) * (abs(output) / bound) ** EMPHASIS
-            ticks = {0: "0", 1: f"{bound:.4g}"}
-            if view == "signed":
-                ticks[-1] = f"−{bound:.4g}"
-                image = axes[2].imshow(shares, cmap=SIGNED, vmin=-1, vmax=1, interpolation="nearest")
-            else:
-                image = axes[2].imshow(abs(shares), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        scale = figure.colorbar(image, ax=axes[2], fraction=0.046, pad=0.03)
-        scale.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=7)
-        titles = (
-            f"Input {picture.shape[0]} × {picture.shape[1]}",
-            f"Kernel, {self.kernel_name}",
-            f"Output {output.shape[0]} × {output.shape[1]}",
-        )
-        for ax, title in zip(axes, titles, strict=True):
-            ax.set_title(title, fontsize=9, color=PALETTE["ink"])
-            ax.set_xticks([])
-            ax.set_yticks([])
-        raw = io.BytesIO()
-        figure.savefig(raw, format="png")
-        raw.seek(0)
-        small = io.BytesIO()
-        Image.open(raw).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(
-            small, format="png", optimize=True
-        )
-        return small.getvalue()

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import traitlets
-from PIL import Image
 
-from cnncourse import scratch
-from cnncourse.figures import FRAME, PALETTE, SIGNED
-
-from .explorer import Explorer
+from .explorer import Checked, Explorer, grays, index, number, one_of
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 SHIPPED = EMBEDDED / "lenet_live"
@@ -28,23 +24,14 @@ HALF = (
 BRUSHES = (1.0, 5.0)  # pixels across; MNIST's strokes are two to four
 FIRST_DIGIT = 3
 SAMPLE_SEED = 0  # any would do: it draws one test digit of each class
-EMPHASIS = 0.65  # weak answers shown a little stronger than in proportion, as in lenet.js
 
 # Layer → (maps, rows, columns); the last three have units instead of maps.
 SIZES = {
     "c1": (6, 28, 28), "s2": (6, 14, 14), "c3": (16, 10, 10), "s4": (16, 5, 5),
     "c5": (120, 1, 1), "f6": (84, 1, 1), "output": (10, 1, 1),
 }  # fmt: skip
-WEIGHTS = {
-    "c1": (6, 1, 5, 5),
-    "c3": (16, 6, 5, 5),
-    "c5": (120, 16, 5, 5),
-    "f6": (84, 120),
-    "output": (10, 84),
-}
+LAYERS = ("c1", "c3", "c5", "f6", "output")  # those with weights
 PARTS = {"weight": "weights", "scale": "scales", "bias": "biases"}  # in weights.npz → in the page
-ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}
-POOLINGS = {"max": scratch.max_pool2d, "average": scratch.avg_pool2d}
 
 
 def encode(array):
@@ -71,7 +58,7 @@ def load_network(folder=SHIPPED):
     if hashlib.sha256(raw).hexdigest() != manifest["sha256"]["weights.npz"]:
         raise ValueError(f"folder {str(folder)!r}: weights.npz is not the file that manifest.json describes")
     with np.load(io.BytesIO(raw)) as arrays:
-        parts = {part: [arrays[f"{layer}_{part}"] for layer in WEIGHTS] for part in PARTS}
+        parts = {part: [arrays[f"{layer}_{part}"] for layer in LAYERS] for part in PARTS}
     kept = ("activation", "pooling", "mean", "std", "border")
     return {name: manifest[name] for name in kept} | {
         PARTS[part]: encode(np.concatenate([array.ravel() for array in arrays]))
@@ -79,19 +66,24 @@ def load_network(folder=SHIPPED):
     }
 
 
-def decode_network(network):
-    """The network as the module reads it → {"c1": (weight, bias), …} in float64."""
-    kinds = {"weights": np.int8, "scales": np.float32, "biases": np.float32}
-    whole, scales, biases = (
-        np.frombuffer(base64.b64decode(network[part]), dtype=kind) for part, kind in kinds.items()
-    )
-    layers = {}
-    for layer, shape in WEIGHTS.items():
-        size, outputs = int(np.prod(shape)), shape[0]
-        scale = scales[:outputs].astype(np.float64).reshape(-1, *[1] * (len(shape) - 1))
-        layers[layer] = whole[:size].reshape(shape) * scale, biases[:outputs].astype(np.float64)
-        whole, scales, biases = whole[size:], scales[outputs:], biases[outputs:]
-    return layers
+@cache
+def load_model(folder=SHIPPED):
+    """The same network as `models.build("lenet5")` makes it, in float64: w[o] = scale[o] · weight[o]."""
+    import torch
+
+    from cnncourse import models
+
+    settings = load_network(folder)
+    options = {name: settings[name] for name in ("activation", "pooling")}
+    model = models.build("lenet5", **options).double()
+    state = {}
+    with np.load(Path(folder) / "weights.npz") as arrays:
+        for layer in LAYERS:
+            weight, scale, bias = (arrays[f"{layer}_{part}"].astype(np.float64) for part in PARTS)
+            state[f"{layer}.weight"] = torch.from_numpy(weight * scale.reshape(-1, *[1] * (weight.ndim - 1)))
+            state[f"{layer}.bias"] = torch.from_numpy(bias)
+    model.load_state_dict(state)
+    return model.eval()
 
 
 @cache
@@ -141,32 +133,6 @@ def center_digit(picture):
     return field
 
 
-def softmax(logits):
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
-
-
-class Picture(traitlets.TraitType):
-    """A square of gray values from 0 to 255 as nested lists of ints; an array will do."""
-
-    info_text = f"{SIDE} rows of {SIDE} whole numbers from 0 to 255"
-
-    def validate(self, owner, value):
-        try:
-            picture = np.asarray(value)
-        except ValueError:
-            picture = np.empty(0)
-        if picture.shape != (SIDE, SIDE):
-            raise traitlets.TraitError(f"{self.name} must be {self.info_text}, got shape {picture.shape}")
-        if picture.dtype.kind not in "iu":
-            raise traitlets.TraitError(f"{self.name} must be {self.info_text}, got {picture.dtype}")
-        if picture.min() < 0 or picture.max() > 255:
-            raise traitlets.TraitError(
-                f"{self.name} must be {self.info_text}, got values from {picture.min()} to {picture.max()}"
-            )
-        return picture.tolist()
-
-
 class LeNetLive(Explorer):
     """A digit is drawn, and LeNet-5 answers: every map of every layer, and ten probabilities.
 
@@ -180,39 +146,33 @@ class LeNetLive(Explorer):
     folder     where the network lies, if it is another than the course's: written by
                `python tools/make_lenet_live.py` from the weights of any `models.build("lenet5")`
 
-    All but folder are synced traits: each can be set, observed and linked while the widget is shown. A value that does
-    not fit raises `TraitError`. `received()`, `activations()` and `probabilities()` compute with `cnncourse.scratch`
-    what the explorer shows. LeCun, Bottou, Bengio and Haffner, 1998.
+    All but folder are synced traits: each can be set, observed and linked while the widget is shown. A value that
+    does not fit raises `TraitError`. `received()`, `activations()` and `probabilities()` compute in torch what the
+    explorer shows. LeCun, Bottou, Bengio and Haffner, 1998.
     """
 
     module = "lenet"
+    later = ("unit",)
+    extra = ("folder",)
 
     network = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
     samples = traitlets.List(read_only=True).tag(sync=True, explorer=True)
-    image = Picture().tag(sync=True, explorer=True)
+    image = Checked(grays, SIDE)
     centered = traitlets.Bool(True).tag(sync=True, explorer=True)
-    brush = traitlets.Float(2.5).tag(sync=True, explorer=True)
-    layer = traitlets.Unicode("c3").tag(sync=True, explorer=True)
-    unit = traitlets.List(traitlets.Int()).tag(sync=True, explorer=True)
+    brush = Checked(number, *BRUSHES, default=2.5)
+    layer = Checked(one_of, tuple(SIZES), default="c3")
+    unit = traitlets.Any().tag(sync=True, explorer=True)
 
     def __init__(self, *, folder=SHIPPED, **values):
-        unknown = sorted(set(values) - set(self.trait_names(sync=True)) - {"layout"})
-        if unknown:
-            known = ", ".join(sorted({*self.trait_names(explorer=True), "folder"} - {"network", "samples"}))
-            raise TypeError(f"LeNetLive does not know {', '.join(unknown)}; it knows {known}")
-        network = load_network(folder)
-        self.layers = decode_network(network)
-        # The unit is set after the layer and the image it is checked against.
-        unit = values.pop("unit", None)
+        self.folder = Path(folder)
+        load_network(self.folder)
         super().__init__(**values)
-        try:
-            self.set_trait("network", network)
-            self.unit = self.strongest() if unit is None else unit
-        except traitlets.TraitError:
-            self.close()
-            raise
 
     # --- defaults and checks
+
+    @traitlets.default("network")
+    def _network_of_the_folder(self):
+        return load_network(self.folder)
 
     @traitlets.default("samples")
     def _ten_digits(self):
@@ -222,31 +182,15 @@ class LeNetLive(Explorer):
     def _first_digit(self):
         return decode_digit(sample_digits()[FIRST_DIGIT]).tolist()
 
-    @traitlets.validate("brush")
-    def _check_brush(self, proposal):
-        low, high = BRUSHES
-        if not low <= proposal["value"] <= high:
-            raise traitlets.TraitError(
-                f"brush must be a width from {low:g} to {high:g}, got {proposal['value']}"
-            )
-        return proposal["value"]
-
-    @traitlets.validate("layer")
-    def _check_layer(self, proposal):
-        if proposal["value"] not in SIZES:
-            raise traitlets.TraitError(f"layer must be one of {', '.join(SIZES)}, got {proposal['value']!r}")
-        return proposal["value"]
+    @traitlets.default("unit")
+    def _strong_unit(self):
+        return self.strongest()
 
     @traitlets.validate("unit")
     def _check_unit(self, proposal):
-        unit, size = proposal["value"], SIZES.get(self.layer)
-        fits = size and len(unit) == 3 and all(0 <= i < n for i, n in zip(unit, size, strict=True))
-        if size and not fits:
-            raise traitlets.TraitError(
-                f"unit must be [map, row, column] within the {' × '.join(map(str, size))} units of {self.layer}, "
-                f"got {unit}"
-            )
-        return unit
+        size = SIZES[self.layer]
+        words = f"[map, row, column] within the {' × '.join(map(str, size))} units of {self.layer}"
+        return index("unit", proposal["value"], size, words)
 
     @traitlets.observe("layer")
     def _unit_stays_inside(self, change):
@@ -263,24 +207,23 @@ class LeNetLive(Explorer):
 
     def activations(self):
         """Layer → what it answers, after its activation → float64 (maps, rows, columns); `output` holds the logits."""
-        network, layers = self.network, self.layers
-        act, pool = ACTIVATIONS[network["activation"]], POOLINGS[network["pooling"]]
+        import torch
+
+        network, answers = self.network, {}
         x = np.full((1, 1, SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), float(network["border"]))
         x[..., MARGIN:-MARGIN, MARGIN:-MARGIN] = (self.received() / 255 - network["mean"]) / network["std"]
-        answers = {}
-        answers["c1"] = x = act(scratch.conv2d(x, *layers["c1"]))
-        answers["s2"] = x = pool(x, 2)
-        answers["c3"] = x = act(scratch.conv2d(x, *layers["c3"]))
-        answers["s4"] = x = pool(x, 2)
-        answers["c5"] = x = act(scratch.conv2d(x, *layers["c5"]))
-        for name, after in (("f6", act), ("output", lambda logits: logits)):
-            weight, bias = layers[name]
-            answers[name] = x = after(weight @ x.reshape(-1) + bias).reshape(1, -1, 1, 1)
-        return {name: answer[0] for name, answer in answers.items()}
+        x = torch.from_numpy(x)
+        with torch.no_grad():
+            for name, layer in load_model(self.folder).named_children():
+                x = layer(x)
+                answers[name.removesuffix("_activation")] = x.numpy()
+        return {name: answers[name].reshape(size) for name, size in SIZES.items()}
 
     def probabilities(self):
         """How likely the network holds each digit to be: the softmax of its ten outputs → float64 (10,)."""
-        return softmax(self.activations()["output"].reshape(-1))
+        logits = self.activations()["output"].reshape(-1)
+        powers = np.exp(logits - logits.max())
+        return powers / powers.sum()
 
     def strongest(self):
         """[map, row, column] of the largest answer of the layer."""
@@ -299,48 +242,3 @@ class LeNetLive(Explorer):
             f"6 of 14 × 14 in S2, 16 of 10 × 10 in C3, 16 of 5 × 5 in S4, 120 units in C5, 84 in F6. "
             f"Its probabilities: {', '.join(ranking)}."
         )
-
-    def still(self):
-        """The drawing, the maps of every layer and ten bars → PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7.2, 3.9), dpi=110, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        left, middle, right = figure.subfigures(1, 3, width_ratios=(1.5, 5, 1.6))
-        ax = left.subplots()
-        ax.imshow(self.received(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        ax.set_title("The network gets", fontsize=8.5, color=PALETTE["ink"])
-        ax.axis("off")
-
-        answers, colors = self.activations(), SIGNED.with_extremes(bad=FRAME)
-        titles = {"c1": "C1, 6 maps of 28 × 28", "s2": "S2, 6 maps of 14 × 14", "c3": "C3, 16 maps of 10 × 10",
-                  "s4": "S4, 16 maps of 5 × 5", "c5": "C5, 120 units", "f6": "F6, 84 units"}  # fmt: skip
-        rows = middle.subplots(len(titles), 1, height_ratios=(5, 5, 2.4, 2.4, 1, 1))
-        for ax, (name, title) in zip(rows, titles.items(), strict=True):
-            maps = answers[name]
-            shares = np.sign(maps) * (abs(maps) / (abs(maps).max() or 1)) ** EMPHASIS
-            if maps.shape[1] == 1:
-                shares = shares.reshape(1, 2, -1)
-            framed = [np.pad(share, 1, constant_values=np.nan) for share in shares]
-            strip = np.concatenate(framed, axis=1)
-            ax.imshow(strip, cmap=colors, vmin=-1, vmax=1, interpolation="nearest")
-            ax.set_anchor("W")
-            ax.set_title(title, fontsize=7.5, color=PALETTE["ink"], pad=2, loc="left")
-            ax.axis("off")
-
-        ax = right.subplots()
-        probabilities = self.probabilities()
-        ax.barh(range(10), probabilities, color=PALETTE["blue"])
-        ax.set(xlim=(0, 1), ylim=(9.6, -0.6))
-        ax.set_yticks(range(10), labels=map(str, range(10)), fontsize=8.5)
-        ax.set_xticks([0, 1], labels=["0", "1"], fontsize=7.5)
-        ax.set_title("Probability", fontsize=8.5, color=PALETTE["ink"])
-        ax.spines[["top", "right"]].set_visible(False)
-        raw = io.BytesIO()
-        figure.savefig(raw, format="png")
-        raw.seek(0)
-        small = io.BytesIO()
-        picture = Image.open(raw).convert("RGB").quantize(96, dither=Image.Dither.NONE)
-        picture.save(small, format="png", optimize=True)
-        return small.getvalue()

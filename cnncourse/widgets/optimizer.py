@@ -1,17 +1,13 @@
 """OptimizerExplorer: one to four optimizers race down a landscape, at rates and from a start of one's choice."""
 
-import io
 import math
-import numbers
 
 import numpy as np
 import traitlets
-from PIL import Image
 
 from cnncourse import scratch
-from cnncourse.figures import PALETTE
 
-from .explorer import Explorer
+from .explorer import Checked, Explorer, number, one_of, whole
 
 STEPS = (10, 1000)
 RATES = (1e-4, 10.0)  # the ends of the sliders
@@ -36,25 +32,12 @@ FIRST_RUNS = ("SGD", "momentum", "Adagrad", "Adam")
 # The rates of a sweep: eight to a decade, as the sliders have them; text, so that they are the same everywhere.
 SWEEP = (*(float(f"{m}e{d}") for d in range(-4, 1) for m in (1, 1.4, 1.8, 2.5, 3, 4, 5.5, 7)), 10.0)
 
-COLORS = ("blue", "vermillion", "green", "purple")
-DASHES = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 1.6, 1, 1.6)))
-MARKERS = ("o", "s", "^", "D")
-LEVELS_A_DECADE, DECADES = 2, 4.5  # of the contours, as in optimizer.js
-
 
 def drawn_window(name):
     """The square in which a surface is drawn, one scale for x and y: ((x0, x1), (y0, y1))."""
     window = scratch.SURFACES[name].window
     half = max(high - low for low, high in window) / 2
     return tuple(((low + high) / 2 - half, (low + high) / 2 + half) for low, high in window)
-
-
-def check_number(name, value, low, high):
-    """`value` as a float from low to high, or a `TraitError` that says so."""
-    fits = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not (fits and low <= value <= high):
-        raise traitlets.TraitError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}")
-    return float(value)
 
 
 def check_run(name, value):
@@ -79,12 +62,12 @@ def check_run(name, value):
         raise traitlets.TraitError(
             f"{name}: {optimizer} does not know {', '.join(unknown)}; it knows {known}"
         )
-    run["lr"] = check_number(f"{name}: lr", run["lr"], *RATES)
+    run["lr"] = number(f"{name}: lr", run["lr"], *RATES)
     if "betas" in run:
         betas = run["betas"]
         if not isinstance(betas, list | tuple) or len(betas) != 2:
             raise traitlets.TraitError(f"{name}: betas must be a pair of numbers, got {betas!r}")
-        run["betas"] = [check_number(f"{name}: betas[{i}]", beta, *FRACTIONS) for i, beta in enumerate(betas)]
+        run["betas"] = [number(f"{name}: betas[{i}]", beta, *FRACTIONS) for i, beta in enumerate(betas)]
     low = LEAST_NESTEROV if optimizer == "Nesterov" else FRACTIONS[0]
     for setting, limits in {
         "momentum": (low, FRACTIONS[1]),
@@ -92,7 +75,7 @@ def check_run(name, value):
         "weight_decay": DECAYS,
     }.items():
         if setting in run:
-            run[setting] = check_number(f"{name}: {setting}", run[setting], *limits)
+            run[setting] = number(f"{name}: {setting}", run[setting], *limits)
     return run
 
 
@@ -141,32 +124,17 @@ class OptimizerExplorer(Explorer):
     """
 
     module = "optimizer"
+    later = ("start", "shown", "lr")
+    extra = ("lr",)
 
-    surface = traitlets.Unicode("rosenbrock").tag(sync=True, explorer=True)
+    surface = Checked(one_of, tuple(scratch.SURFACES), default="rosenbrock")
     start = traitlets.Any().tag(sync=True, explorer=True)
-    steps = traitlets.Any(500).tag(sync=True, explorer=True)
-    schedule = traitlets.Unicode("constant").tag(sync=True, explorer=True)
+    steps = Checked(whole, *STEPS, default=500)
+    schedule = Checked(one_of, SCHEDULES, default="constant")
     runs = traitlets.Any().tag(sync=True, explorer=True)
     shown = traitlets.Any(None).tag(sync=True, explorer=True)
     show_sweep = traitlets.Bool(False).tag(sync=True, explorer=True)
     lr = traitlets.Any()
-
-    def __init__(self, **values):
-        known = {*self.trait_names(explorer=True), "lr"}
-        unknown = sorted(set(values) - known - {*self.trait_names(sync=True), "layout"})
-        if unknown:
-            raise TypeError(
-                f"OptimizerExplorer does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
-            )
-        # traitlets checks what it is given together in the order of a set. So what others are checked against is first.
-        later = {name: values.pop(name) for name in ("start", "shown", "lr") if name in values}
-        super().__init__(**values)
-        try:
-            for name, value in later.items():
-                setattr(self, name, value)
-        except traitlets.TraitError:
-            self.close()
-            raise
 
     # --- defaults and checks
 
@@ -182,14 +150,6 @@ class OptimizerExplorer(Explorer):
     def _first_rate(self):
         return self.runs[0]["lr"]
 
-    @traitlets.validate("surface")
-    def _check_surface(self, proposal):
-        return self._one_of("surface", proposal["value"], scratch.SURFACES)
-
-    @traitlets.validate("schedule")
-    def _check_schedule(self, proposal):
-        return self._one_of("schedule", proposal["value"], SCHEDULES)
-
     @traitlets.validate("start")
     def _check_start(self, proposal):
         start = proposal["value"]
@@ -198,20 +158,16 @@ class OptimizerExplorer(Explorer):
         if not isinstance(start, list | tuple) or len(start) != 2:
             raise traitlets.TraitError(f"start must be a pair of numbers (x, y), got {proposal['value']!r}")
         return [
-            check_number(f"start[{i}], the {axis} on {self.surface},", value, *limits)
+            number(f"start[{i}], the {axis} on {self.surface},", value, *limits)
             for i, (axis, value, limits) in enumerate(
                 zip("xy", start, drawn_window(self.surface), strict=True)
             )
         ]
 
-    @traitlets.validate("steps")
-    def _check_steps(self, proposal):
-        return self._whole("steps", proposal["value"], *STEPS)
-
     @traitlets.validate("shown")
     def _check_shown(self, proposal):
         shown = proposal["value"]
-        return None if shown is None else self._whole("shown", shown, 0, self.steps)
+        return None if shown is None else whole("shown", shown, 0, self.steps)
 
     @traitlets.validate("runs")
     def _check_runs(self, proposal):
@@ -223,20 +179,7 @@ class OptimizerExplorer(Explorer):
 
     @traitlets.validate("lr")
     def _check_lr(self, proposal):
-        return check_number("lr", proposal["value"], *RATES)
-
-    @staticmethod
-    def _one_of(name, value, allowed):
-        if value not in allowed:
-            raise traitlets.TraitError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        return value
-
-    @staticmethod
-    def _whole(name, value, low, high):
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if not (whole and low <= value <= high):
-            raise traitlets.TraitError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-        return int(value)
+        return number("lr", proposal["value"], *RATES)
 
     # --- traits that follow one another
 
@@ -304,70 +247,3 @@ class OptimizerExplorer(Explorer):
             f"Paths over the contours of the {self.surface} surface and their loss curves, from ({start}), "
             f"{self.steps} steps{schedule}. {' '.join(parts)}"
         ).replace("-", "−")
-
-    def still(self):
-        """The paths over contours and the losses beside them → PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.colors import LinearSegmentedColormap
-        from matplotlib.figure import Figure
-
-        surface = scratch.SURFACES[self.surface]
-        figure = Figure(figsize=(7.2, 3.7), dpi=110, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        land, curves = figure.subplots(1, 2, width_ratios=(1.15, 1))
-
-        # Levels are logarithmic in the height above the minimum, half a decade apart.
-        window = drawn_window(self.surface)
-        x, y = np.meshgrid(*(np.linspace(low, high, 241) for low, high in window))
-        height = surface.value(np.stack([x, y], axis=-1)) - surface.minimum_value
-        top = math.log10(height.max())
-        levels = np.maximum(LEVELS_A_DECADE * (np.log10(np.maximum(height, 1e-30)) - top + DECADES), 0)
-        bands = np.arange(0, LEVELS_A_DECADE * DECADES + 1)
-        heights = LinearSegmentedColormap.from_list("heights", ["#ffffff", "#a9bccd"])
-        land.contourf(x, y, levels, bands, cmap=heights)
-        land.contour(x, y, levels, bands, colors="#8b9dae", linewidths=0.5)
-        for minimum in surface.minima:
-            land.plot(*minimum, "P", color="white", markeredgecolor=PALETTE["ink"], ms=8, zorder=4)
-        land.set(xlim=window[0], ylim=window[1], xlabel="x", ylabel="y", aspect="equal")
-
-        look = zip(self.runs, self.descents(), COLORS, DASHES, MARKERS, strict=False)
-        floor, lowest_drawn = 1e-40, 1e-16  # below the second there is only rounding
-        start_height = max(surface.value(self.start) - surface.minimum_value, lowest_drawn)
-        lowest = start_height
-        for run, descent, color, dash, marker in look:
-            color = PALETTE[color]
-            path, above = descent.path, np.maximum(descent.losses - surface.minimum_value, floor)
-            land.plot(path[:, 0], path[:, 1], color="white", lw=3.2, alpha=0.7)
-            land.plot(path[:, 0], path[:, 1], color=color, lw=1.6, ls=dash)
-            name = f"{run['optimizer']}, {run['lr']:g}"
-            if descent.diverged:
-                name += f": diverged at step {descent.step}"
-            else:
-                land.plot(
-                    *path[-1], marker, color=color, markeredgecolor="white", ms=7, zorder=5, clip_on=True
-                )
-            curves.plot(above, color=color, lw=1.6, ls=dash, label=name)
-            curves.plot(len(above) - 1, above[-1], "X" if descent.diverged else marker, color=color, ms=6)
-            lowest = min(lowest, above.min())
-        land.plot(*self.start, "o", color="white", markeredgecolor=PALETTE["ink"], ms=8, mew=1.6, zorder=6)
-        curves.set(
-            yscale="log",
-            xlim=(0, self.steps),
-            ylim=(max(lowest / 3, lowest_drawn), start_height * 100),
-            xlabel="Step",
-        )
-        curves.set_title("Loss above the minimum", fontsize=9, color=PALETTE["ink"])
-        curves.grid(color="#e3e8ec", lw=0.6)
-        curves.legend(fontsize=7.5, frameon=False, loc="upper right")
-        land.set_title(f"{self.surface.capitalize()}", fontsize=9, color=PALETTE["ink"])
-        for ax in (land, curves):
-            ax.tick_params(labelsize=7.5, colors=PALETTE["gray"])
-            for side in ("top", "right"):
-                ax.spines[side].set_visible(False)
-        raw = io.BytesIO()
-        figure.savefig(raw, format="png")
-        raw.seek(0)
-        small = io.BytesIO()
-        picture = Image.open(raw).convert("RGB").quantize(200, dither=Image.Dither.NONE)
-        picture.save(small, format="png", optimize=True)
-        return small.getvalue()

@@ -1,16 +1,11 @@
 """ShapeExplorer: how big the output is, which pixels each window reads, and what that costs."""
 
-import io
-import operator
-
 import numpy as np
 import traitlets
-from PIL import Image
 
 from cnncourse import scratch
-from cnncourse.figures import PALETTE
 
-from .explorer import Explorer
+from .explorer import Checked, Explorer, one_of, whole
 
 RANGES = {
     "input": (1, 16),
@@ -23,23 +18,7 @@ RANGES = {
 }
 GEOMETRY = ("input", "kernel", "stride", "padding", "dilation")
 VIEWS = ("forward", "transposed")
-WHITE, GRAY, BLUE, ORANGE = ((255, 255, 255), (231, 234, 237), (159, 203, 230), (239, 196, 98))
 LARGEST_GRID = 32  # cells a side that are still seen one by one, on a phone too
-
-
-class Whole(traitlets.TraitType):
-    """A whole number from 0, or from the lower to the upper limit that `RANGES` has for its name."""
-
-    def validate(self, owner, value):
-        low, high = RANGES.get(self.name, (0, None))
-        expected = f"from {low} to {high}" if high else f"from {low}"
-        try:
-            number = None if isinstance(value, bool) else operator.index(value)
-        except TypeError:
-            number = None
-        if number is None or number < low or (high and number > high):
-            raise traitlets.TraitError(f"{self.name} must be a whole number {expected}, got {value!r}")
-        return number
 
 
 def grid_sides(view, input, kernel, stride, padding, dilation):
@@ -89,24 +68,17 @@ class ShapeExplorer(Explorer):
 
     module = "shape"
 
-    input = Whole(7).tag(sync=True, explorer=True)
-    kernel = Whole(3).tag(sync=True, explorer=True)
-    stride = Whole(2).tag(sync=True, explorer=True)
-    padding = Whole(1).tag(sync=True, explorer=True)
-    dilation = Whole(1).tag(sync=True, explorer=True)
-    view = traitlets.Unicode("forward").tag(sync=True, explorer=True)
-    step = Whole().tag(sync=True, explorer=True)
+    input = Checked(whole, *RANGES["input"], default=7)
+    kernel = Checked(whole, *RANGES["kernel"], default=3)
+    stride = Checked(whole, *RANGES["stride"], default=2)
+    padding = Checked(whole, *RANGES["padding"], default=1)
+    dilation = Checked(whole, *RANGES["dilation"], default=1)
+    view = Checked(one_of, VIEWS, default="forward")
+    step = Checked(whole, 0)
     show_counts = traitlets.Bool(False).tag(sync=True, explorer=True)
-    in_channels = Whole(3).tag(sync=True, explorer=True)
-    out_channels = Whole(16).tag(sync=True, explorer=True)
+    in_channels = Checked(whole, *RANGES["in_channels"], default=3)
+    out_channels = Checked(whole, *RANGES["out_channels"], default=16)
     output = traitlets.Int(read_only=True)
-
-    def __init__(self, **values):
-        unknown = sorted(set(values) - set(self.trait_names(sync=True)) - {"layout"})
-        if unknown:
-            known = ", ".join(sorted(self.trait_names(explorer=True)))
-            raise TypeError(f"ShapeExplorer does not know {', '.join(unknown)}; it knows {known}")
-        super().__init__(**values)
 
     # --- defaults, checks, and what follows
 
@@ -124,8 +96,6 @@ class ShapeExplorer(Explorer):
     def _check_geometry(self, proposal):
         name, value = proposal["trait"].name, proposal["value"]
         settings = {other: getattr(self, other) for other in ("view", *GEOMETRY)} | {name: value}
-        if settings["view"] not in VIEWS:
-            raise traitlets.TraitError(f"view must be one of {', '.join(VIEWS)}, got {value!r}")
         try:
             grid_sides(**settings)
         except ValueError as error:
@@ -199,78 +169,3 @@ class ShapeExplorer(Explorer):
             f"From {self.in_channels} to {self.out_channels} channels: {self.weights():,} weights, "
             f"{self.multiply_adds():,} multiply-adds."
         )
-
-    def still(self):
-        """Input and output side by side to one scale, one window and its pixels marked → PNG."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7.2, 3.7), dpi=110, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(1, 2)
-        forward = self.view == "forward"
-        windows, pixels, grid = self._sides()
-        window, border = divmod(self.step, windows), self.padding
-        lies_on = [self._taps(index) + border for index in range(windows)]
-
-        # Gray is what is given, blue what is computed up to the step, orange the pixels of the window.
-        coarse = np.full((windows, windows, 3), WHITE if forward else GRAY, dtype=np.uint8)
-        if forward:
-            coarse.reshape(-1, 3)[: self.step + 1] = BLUE
-        fine = np.full((grid, grid, 3), WHITE, dtype=np.uint8)
-        inside = slice(border, border + pixels)
-        if forward:
-            fine[inside, inside] = GRAY
-        else:
-            for row, column in (divmod(step, windows) for step in range(self.step + 1)):
-                fine[np.ix_(lies_on[row], lies_on[column])] = BLUE
-            for lines in (slice(0, border), slice(border + pixels, grid)):
-                fine[lines] = fine[:, lines] = WHITE
-        fine[np.ix_(lies_on[window[0]], lies_on[window[1]])] = ORANGE
-
-        around = f" + {border} around" if border else ""
-        cropped = f", {border} cropped around" if border else ""
-        input_title = f"Input {self.input} × {self.input}{around if forward else ''}"
-        output_title = f"Output {self.output} × {self.output}{'' if forward else cropped}"
-        unread = np.flatnonzero(self._counts() == 0)
-        span = self.dilation * (self.kernel - 1) + 1
-        corner = [lies_on[index][0] - border for index in window]
-        draw_grid(axes[0 if forward else 1], fine, border, grid, unread, (*corner, span))
-        draw_grid(axes[1 if forward else 0], coarse, 0, grid, [], (*window, 1))
-        for ax, title in zip(axes, (input_title, output_title), strict=True):
-            ax.set_title(title, fontsize=9, color=PALETTE["ink"], pad=8)
-        raw = io.BytesIO()
-        figure.savefig(raw, format="png")
-        raw.seek(0)
-        small = io.BytesIO()
-        picture = Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        picture.save(small, format="png", optimize=True)
-        return small.getvalue()
-
-
-def draw_grid(ax, colors, border, room, unread, frame):
-    """Cells (n, n, 3) with dotted lines in the border, on axes with room for `room` cells a side.
-
-    unread   rows and columns to hatch        frame   (row, column, side) of the window, in pixels without border
-    """
-    from matplotlib.patches import Rectangle
-
-    side = len(colors)
-    start, end = -0.5 - border, side - 0.5 - border
-    ax.imshow(colors, extent=(start, end, end, start), interpolation="nearest")
-    for low, high, style in ((start, end, ":"), (start + border, end - border, "-")):
-        lines = dict(linestyles=style, colors="#b4bdc6", linewidth=0.8)
-        ax.hlines(np.arange(low, high + 1), low, high, **lines)
-        ax.vlines(np.arange(low, high + 1), low, high, **lines)
-    for index in unread:
-        long, look = side - 2 * border, dict(fill=False, ec=PALETTE["vermillion"], lw=0, hatch="////")
-        ax.add_patch(Rectangle((-0.5, index - 0.5), long, 1, **look))
-        ax.add_patch(Rectangle((index - 0.5, -0.5), 1, long, **look))
-    row, column, width = frame
-    ax.add_patch(
-        Rectangle((column - 0.5, row - 0.5), width, width, fill=False, ec=PALETTE["orange"], lw=2.2, zorder=3)
-    )
-    middle = (start + end) / 2
-    ax.set(xlim=(middle - room / 2 - 0.1, middle + room / 2 + 0.1))
-    ax.set(ylim=(middle + room / 2 + 0.1, middle - room / 2 - 0.1))
-    ax.axis("off")

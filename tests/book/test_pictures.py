@@ -106,7 +106,8 @@ def test_the_size_in_the_page_stays_and_is_said_in_numbers(originals, tmp_path):
 
 def test_only_the_first_picture_is_loaded_before_it_is_in_sight(originals, tmp_path):
     figure = '<img src="_images/lines.png">'
-    still = figure.replace("<img", '<img class="course-still"')
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"></svg>'
+    still = f'<img class="course-still" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
     assert [image["loading"] for image in lighten(3 * figure, tmp_path, originals)] == [
         "eager",
         "lazy",
@@ -114,6 +115,8 @@ def test_only_the_first_picture_is_loaded_before_it_is_in_sight(originals, tmp_p
     ]
     assert [image["loading"] for image in lighten(still + figure, tmp_path, originals)] == ["lazy", "lazy"]
     assert {image["decoding"] for image in lighten(figure + still, tmp_path, originals)} == {"async"}
+    (image,) = lighten(still, tmp_path, originals)
+    assert (tmp_path / image["src"].removeprefix("../")).read_bytes() == svg and image["src"].endswith(".svg")
 
 
 def test_a_link_around_a_picture_leads_to_the_light_copy(originals, tmp_path):

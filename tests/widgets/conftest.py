@@ -64,6 +64,17 @@ def visit(address, browser, request):
     assert complaints == []
 
 
+@pytest.fixture(scope="module")
+def modules(address, browser):
+    """A page for tests that only call what the modules declare, and change nothing in it."""
+    context = browser.new_context(viewport=COLUMN)
+    page = context.new_page()
+    page.goto(f"{address}one.html")
+    page.wait_for_selector(".is-mounted")
+    yield page
+    context.close()
+
+
 class Kernel:
     """A real Jupyter kernel, with this test as its front end."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from accessibility import serious
 
-from cnncourse.widgets import EXPLORERS, stylesheet
+from cnncourse.widgets import page_modules, stylesheet
 
 HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
 PHONE = {"width": 390, "height": 844}
@@ -21,15 +21,33 @@ html[data-theme="dark"] body {{ background: #14191e; color: #dfe5ea }}</style></
 def write_site(folder, **pages):
     """Write pages {name: html of explorers} with the host, the modules and the style sheet into an empty folder."""
     files = {"explorer.css": stylesheet(), "explorer-host.js": HOST.read_text(encoding="utf-8")}
-    for explorer in EXPLORERS:
-        files[f"explorers/{explorer.module}.js"] = explorer.module_source()
-    files["explorers/failing.js"] = "export default { render() { throw new Error('nothing here'); } };"
+    files |= {f"explorers/{name}": text for name, text in page_modules().items()}
+    files["explorers/failing.js"] = "export function render() { throw new Error('nothing here'); }"
     for name, explorers in pages.items():
         files[f"{name}.html"] = PAGE.format(explorers=explorers)
     (folder / "explorers").mkdir()
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
 
+
+# An explorer (its name is put in) rendered without host or kernel: send(values) sends what a kernel would.
+FAKE_MODEL = """
+  const { render } = await import("./explorers/%s.js");
+  const state = JSON.parse(document.querySelector("script[type='application/json']").textContent);
+  const listeners = new Map();
+  const model = {
+    get: (name) => state[name], set(name, value) { state[name] = value; }, save_changes() {}, send() {},
+    on: (event, listener) => listeners.set(listener, event), off: (event, listener) => listeners.delete(listener),
+  };
+  const el = document.createElement("div");
+  document.body.append(el);
+  const remove = render({ model, el });
+  const send = async (values) => {
+    Object.assign(state, values);
+    for (const [listener, event] of listeners) if (event.replace("change:", "") in values) listener();
+    await null;
+  };
+"""
 
 SETTLE = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(done));

@@ -1,20 +1,14 @@
 """KernelExplorer in Python: its output, its traits, its place in a page, and a real kernel that links it."""
 
-import gzip
-import html
-import io
-import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import traitlets
-from PIL import Image
 from scipy.signal import correlate2d
 
 from cnncourse import scratch
-from cnncourse.widgets import EXPLORERS, KernelExplorer, stylesheet
+from cnncourse.widgets import KernelExplorer, stylesheet
 
 HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
 
@@ -91,7 +85,7 @@ def test_other_pictures_replace_the_embedded_ones():
             np.zeros((28, 28), int),
             r"32 rows of 32 whole numbers from 0 to 255, got shape \(28, 28\)",
         ),
-        ("drawing", np.full((32, 32), 256), "got int64 from 256 to 256"),
+        ("drawing", np.full((32, 32), 256), "got values from 256 to 256"),
         ("drawing", np.zeros((32, 32)), "got float64"),
         ("stride", 0, "stride must be a whole number from 1 to 4, got 0"),
         ("stride", 5, "stride must be a whole number from 1 to 4, got 5"),
@@ -133,48 +127,6 @@ def test_arguments_are_not_written_into():
 
 
 # --- the page's representation ------------------------------------------------------------------------------------
-
-
-def test_bundle_holds_the_widget_and_the_page():
-    explorer = KernelExplorer(photographs={"</script>": np.zeros((8, 8), np.uint8)}, kernel="sharpen")
-    data, _ = explorer._repr_mimebundle_()
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
-    page = data["text/html"]
-    assert page.startswith('<div class="course-explorer" data-module="kernel">')
-    assert page.count("</script>") == 1
-    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
-    assert state == json.loads(json.dumps(explorer.state()))
-    assert set(state) == {
-        "photographs", "photograph", "drawing", "kernels", "kernel_name", "kernel",
-        "stride", "padding", "mode", "view", "point",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("view", ["automatic", "signed", "magnitude", "picture"])
-@pytest.mark.parametrize(
-    "kernel", ["vertical edge", "box blur", np.zeros((7, 7))], ids=["edge", "blur", "nothing"]
-)
-def test_still_picture_is_small_and_said_in_words(kernel, view):
-    explorer = KernelExplorer(kernel=kernel, view=view)
-    still = explorer.still()
-    assert len(still) <= 40_000
-    picture = Image.open(io.BytesIO(still))
-    assert picture.format == "PNG" and picture.width > 2 * picture.height
-    assert np.asarray(picture.convert("L"))[0].min() == 255  # light
-    low, high = explorer.output().min(), explorer.output().max()
-    assert f"from {low:.4g} to {high:.4g}" in explorer.description()
-    assert html.escape(explorer.description()) in explorer.page_html()
-
-
-def test_code_of_a_page_is_light():
-    """The style sheet, the host and the modules of two explorers, the largest: no page has more."""
-    sources = [explorer.module_source() for explorer in EXPLORERS]
-    assert all("export default" in source for source in sources)
-    everywhere, modules = (
-        [len(gzip.compress(part.encode())) for part in parts]
-        for parts in ([stylesheet(), HOST.read_text(encoding="utf-8")], sources)
-    )
-    assert sum(everywhere) + sum(sorted(modules)[-2:]) <= 60_000
 
 
 # --- with a kernel --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from explorer_pages import COLUMN, PHONE, serious_findings, settle
+from explorer_pages import COLUMN, FAKE_MODEL, PHONE, settle
 
 from cnncourse import models
 from cnncourse.embedded import make_lenet_live
@@ -143,10 +143,9 @@ def test_any_drawing_is_answered_as_torch_answers_it(visit, other, which):
     assert which == "other" or expected.max(axis=1).std() > 0.05  # not all alike
 
 
-def test_every_layer_is_that_of_scratch(visit):
-    page = visit()
+def test_every_layer_is_that_of_torch(modules):
     explorer = LeNetLive(image=SAMPLES[5])
-    layers = page.evaluate(
+    layers = modules.evaluate(
         f"""async (pixels) => {{ {MODULE}
           const {{ values }} = forward(network, pixels);
           return Object.fromEntries(Object.entries(values).map(([name, numbers]) => [name, [...numbers]])); }}""",
@@ -156,8 +155,7 @@ def test_every_layer_is_that_of_scratch(visit):
         np.testing.assert_allclose(layers[name], answer.ravel(), rtol=0, atol=1e-9)
 
 
-def test_centering_equals_the_reference(visit):
-    page = visit()
+def test_centering_equals_the_reference(modules):
     rng = np.random.default_rng(3)
     pictures = [np.zeros((28, 28), np.uint8), *SAMPLES[:3]]
     for _ in range(200):
@@ -166,7 +164,7 @@ def test_centering_equals_the_reference(visit):
         inside = rng.integers(0, 256, (height, width)) * (rng.random((height, width)) < rng.random())
         picture[top : top + height, left : left + width] = inside
         pictures.append(picture)
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"async (pictures) => {{ {MODULE} return pictures.map((pixels) => [...center(pixels)]); }}",
         [picture.ravel().tolist() for picture in pictures],
     )
@@ -453,95 +451,6 @@ def test_painted_maps_have_the_colors_of_their_values(visit):
 # --- for everyone ---------------------------------------------------------------------------------------------------
 
 
-def test_every_control_can_be_reached_and_named_by_keyboard(visit):
-    page = visit()
-    page.keyboard.press("Tab")
-    seen = []
-    for _ in range(50):
-        name = page.evaluate(
-            """() => { const e = document.activeElement;
-              const name = e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText;
-              return e.closest(".explorer") && name }"""
-        )
-        if name is None:
-            break
-        seen.append(name.strip())
-        outline = page.evaluate(
-            "() => { const o = getComputedStyle(document.activeElement); return o.outlineStyle + ' ' + o.outlineWidth }"
-        )
-        assert outline == "solid 3px", seen[-1]
-        page.keyboard.press("Tab")
-    assert seen[0].startswith("Your drawing, 28 by 28 pixels. Arrow keys")
-    assert seen[1:5] == ["Clear", "Erase", "Brush", "Center as MNIST does"]
-    assert seen[5].startswith("Output, 10 units. Arrow keys choose one.")
-    assert seen[6:16] == [f"Take the {digit}" for digit in DIGITS]
-    assert [name.split(",")[0] for name in seen[16:22]] == ["C1", "S2", "C3", "S4", "C5", "F6"]
-    assert seen[22:] == ["Layer", "Map", "Row", "Column"]
-
-
-def test_keys_inside_stay_inside(visit):
-    page = visit()
-    page.evaluate("window.heard = []; document.addEventListener('keydown', (event) => heard.push(event.key))")
-    pad(page).focus()
-    for key in ["ArrowRight", " ", "j", "Escape", "Tab"]:
-        page.keyboard.press(key)
-    assert page.evaluate("heard") == ["Escape", "Tab"]
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("viewport", [COLUMN, PHONE], ids=["column", "phone"])
-def test_axe_finds_nothing_serious(visit, viewport, dark):
-    page = visit("two", viewport=viewport, dark=dark)
-    press(page, "Clear")
-    page.locator(".x-bar-row").nth(2).click()
-    settle(page)
-    assert serious_findings(page) == []
-
-
-def test_the_answer_is_announced_politely_once_things_are_still(visit):
-    page = visit()
-    status = page.get_by_role("status")
-    assert status.get_attribute("aria-live") == "polite"
-    page.wait_for_function("document.querySelector('.x-spoken').textContent.startsWith('Three.')")
-    said = []
-    page.expose_function("said", lambda text: said.append(text))
-    status.evaluate(
-        "e => { new MutationObserver(() => said(e.textContent)).observe(e, { childList: true }) }"
-    )
-    for digit in (1, 2, 6):
-        take(page, digit)
-    page.wait_for_function("document.querySelector('.x-spoken').textContent.startsWith('Six.')")
-    assert len(said) == 1
-
-
-@pytest.mark.parametrize("width", [320, 390, 560, 736])
-def test_nothing_sticks_out(visit, width):
-    page = visit(viewport={"width": width, "height": 900})
-    for layer in SIZES:
-        control(page, "Layer").select_option(layer)
-        settle(page)
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll(".explorer *:not(.x-spoken)")]
-          .filter((element) => element.getBoundingClientRect().right > innerWidth).map((e) => e.className)"""
-    )
-    assert wide == []
-
-
-@pytest.mark.parametrize("width", [360, 390, 768])
-def test_targets_are_large_enough_for_fingers(visit, width):
-    page = visit(viewport={"width": width, "height": 844}, touch=True)
-    small = page.evaluate(
-        """() => [...document.querySelectorAll(".explorer :is(button, select, input)")].map((element) => {
-          const target = element.type === "checkbox" ? element.parentElement : element;
-          const { width, height } = target.getBoundingClientRect();
-          return [element.getAttribute("aria-label") ?? element.innerText, width, height];
-        }).filter(([, width, height]) => Math.min(width, height) < 40)"""
-    )
-    assert small == []
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-
-
 @pytest.mark.parametrize("viewport", [COLUMN, PHONE], ids=["column", "phone"])
 def test_nothing_moves_while_one_draws_and_points(visit, viewport):
     page = visit(viewport=viewport)
@@ -557,72 +466,17 @@ def test_nothing_moves_while_one_draws_and_points(visit, viewport):
     assert max(heights) - min(heights) < 1, heights
 
 
-def test_dark_pages_get_dark_maps_at_once(visit):
-    page = visit("first", expected="willReadFrequently")
-
-    def corner():
-        return page.locator(".x-layers .x-picture").first.evaluate(
-            """(canvas) => [...canvas.getContext("2d").getImageData(6, 6, 1, 1).data.slice(0, 3)]"""
-        )
-
-    assert min(corner()) > 200
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    settle(page)
-    assert max(corner()) < 90
-
-
-def test_paper_and_pages_without_scripts_show_the_still_picture(visit):
-    page = visit()
-    assert not page.locator(".course-still").is_visible()
-    page.emulate_media(media="print")
-    assert page.locator(".course-still").is_visible()
-    assert not page.locator(".explorer").is_visible()
-    page = visit(java_script_enabled=False)
-    assert page.locator(".course-still").is_visible()
-
-
-def test_explorers_on_a_page_do_not_disturb_one_another(visit):
-    page = visit("two")
-    assert page.locator("[data-explorer=kernel]").count() == 1
-    second = state(page, 1)
-    take(page, 0)
-    assert state(page, 1) == second
-    take(page, 9, 1)
-    assert state(page, 0)["ink"] == SAMPLES[0].sum()
-    assert state(page, 1)["ink"] == SAMPLES[9].sum()
-    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
-    assert len(ids) == len(set(ids))
-
-
-def test_what_a_kernel_sends_is_shown_and_an_explorer_can_be_taken_away(visit):
-    page = visit()
-    seen = page.evaluate(
-        """async (image) => {
-          const { default: explorer } = await import("./explorers/lenet.js");
-          const state = JSON.parse(document.querySelector("script[type='application/json']").textContent);
-          const listeners = new Map();
-          const model = {
-            get: (name) => state[name], set(name, value) { state[name] = value; }, save_changes() {}, send() {},
-            on: (event, listener) => listeners.set(listener, event),
-            off: (event, listener) => listeners.delete(listener),
-          };
-          const el = document.createElement("div");
-          document.body.append(el);
-          const remove = explorer.render({ model, el });
-          const arrive = async (values) => {
-            Object.assign(state, values);
-            for (const [listener, event] of listeners) if (event.replace("change:", "") in values) listener();
-            await null;
+def test_what_a_kernel_sends_is_shown(visit):
+    seen = visit().evaluate(
+        f"""async (image) => {{ {FAKE_MODEL % "lenet"}
+          const arrive = async (values) => {{
+            await send(values);
             return JSON.parse(el.firstChild.dataset.state);
-          };
-          const seen = [await arrive({ image }), await arrive({ layer: "s4" })];
-          const before = [el.children.length, listeners.size > 0];
-          remove();
-          return [...seen, before, [el.children.length, listeners.size]];
-        }""",
+          }};
+          return [await arrive({{ image }}), await arrive({{ layer: "s4" }})];
+        }}""",
         SAMPLES[2].tolist(),
     )
     np.testing.assert_allclose(seen[0]["probabilities"], network()([SAMPLES[2]])[0], rtol=0, atol=1e-3)
     unit = LeNetLive().unit  # of C3; a layer that arrives before its unit is answered inside itself
     assert seen[1]["unit"] == [unit[0], min(unit[1], 4), min(unit[2], 4)]
-    assert seen[2:] == [[1, True], [0, 0]]

@@ -1,15 +1,9 @@
 """OptimizerExplorer in Python: its runs end where torch's do, its traits are checked, it links in a kernel."""
 
-import html
-import io
-import json
-import re
-
 import numpy as np
 import pytest
 import torch
 import traitlets
-from PIL import Image
 
 from cnncourse import scratch
 from cnncourse.widgets import OptimizerExplorer, stylesheet
@@ -226,58 +220,6 @@ def test_the_drawn_window_is_a_square_around_the_surfaces_own(name):
 
 
 # --- the page's representation --------------------------------------------------------------------------------------
-
-
-def test_bundle_holds_the_widget_and_the_page():
-    explorer = OptimizerExplorer(runs=["Adam"], steps=20)
-    data, _ = explorer._repr_mimebundle_()
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
-    page = data["text/html"]
-    assert page.startswith('<div class="course-explorer" data-module="optimizer">')
-    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
-    assert state == {
-        "surface": "rosenbrock", "start": [0, 0], "steps": 20, "schedule": "constant", "shown": None,
-        "runs": [{"optimizer": "Adam", "lr": 0.01, "betas": [0.9, 0.999]}], "show_sweep": False,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "values, words",
-    [
-        (
-            dict(),
-            "Paths over the contours of the rosenbrock surface and their loss curves, from (0, 0), 500 steps.",
-        ),
-        (dict(), "SGD at 0.001 ends 0.891 away from a minimum and 0.242 above it."),
-        (
-            dict(surface="beale", schedule="step_decay", steps=20),
-            "from (1, 1.5), 20 steps, schedule step decay.",
-        ),
-        (
-            dict(surface="bowl", runs=[{"optimizer": "momentum", "lr": 10}]),
-            "momentum at 10 diverged at step 7;",
-        ),
-    ],
-)
-def test_still_picture_is_small_and_said_in_words(values, words):
-    explorer = OptimizerExplorer(**values)
-    still = explorer.still()
-    assert len(still) <= 45_000
-    picture = Image.open(io.BytesIO(still))
-    assert picture.format == "PNG" and picture.width > 1.5 * picture.height
-    assert words in explorer.description()
-    assert html.escape(explorer.description()) in explorer.page_html()
-
-
-def test_still_picture_has_the_colors_of_its_runs():
-    vermillion = (213, 94, 0)
-
-    def seen(count):
-        still = OptimizerExplorer(surface="saddle", runs=["SGD", "momentum"][:count], steps=100).still()
-        picture = np.asarray(Image.open(io.BytesIO(still)).convert("RGB")).astype(int)
-        return (abs(picture - vermillion).sum(axis=2) < 30).sum()
-
-    assert seen(1) == 0 and seen(2) > 100
 
 
 # --- with a kernel --------------------------------------------------------------------------------------------------

@@ -1,17 +1,11 @@
 """ShapeExplorer in Python: its arithmetic is torch's, its traits are checked, and it links in a real kernel."""
 
-import html
-import io
-import json
-import re
-
 import numpy as np
 import pytest
 import torch
 import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -208,59 +202,6 @@ def test_the_step_starts_in_the_middle_and_stays_inside():
 
 
 # --- the page's representation ------------------------------------------------------------------------------------
-
-
-def test_bundle_holds_the_widget_and_the_page():
-    explorer = ShapeExplorer(input=8, padding=0)
-    data, _ = explorer._repr_mimebundle_()
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
-    page = data["text/html"]
-    assert page.startswith('<div class="course-explorer" data-module="shape">')
-    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
-    assert state == {
-        "input": 8, "kernel": 3, "stride": 2, "padding": 0, "dilation": 1, "view": "forward", "step": 4,
-        "show_counts": False, "in_channels": 3, "out_channels": 16,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "values, words",
-    [
-        (dict(), "Input: 7 × 7 pixels with 1 of padding around it. Kernel 3 × 3, stride 2, dilation 1. "),
-        (dict(input=8, padding=0), "Output: 3 × 3. Never read: row and column 7."),
-        (dict(input=16, kernel=7, padding=6, dilation=4, step=0), "Never read: rows and columns 1, 3, 5, "),
-        (dict(view="transposed"), "A transposed convolution as two grids. Input: 7 × 7 pixels. "),
-        (
-            dict(view="transposed"),
-            "Output: 13 × 13, with 1 cropped on every side. Every pixel is written to.",
-        ),
-        (dict(view="transposed", input=3, kernel=1, padding=0), "Never written to: rows and columns 1, 3."),
-        (dict(input=1, kernel=1, padding=0), "16 channels: 48 weights, 48 multiply-adds."),
-    ],
-)
-def test_still_picture_is_small_and_said_in_words(values, words):
-    explorer = ShapeExplorer(**values)
-    still = explorer.still()
-    assert len(still) <= 40_000
-    picture = Image.open(io.BytesIO(still))
-    assert picture.format == "PNG" and picture.width > 1.5 * picture.height
-    assert np.asarray(picture.convert("L"))[0].min() == 255  # light
-    assert words in explorer.description()
-    assert html.escape(explorer.description()) in explorer.page_html()
-
-
-def test_still_picture_has_the_pixels_of_the_window_and_the_outputs_so_far():
-    """9 of the kernel's pixels are orange, as many outputs blue as there were steps, 81 − 9 inputs gray."""
-    for step in (0, 5, 24):
-        explorer = ShapeExplorer(input=9, kernel=3, stride=2, padding=1, step=step)
-        picture = np.asarray(Image.open(io.BytesIO(explorer.still())).convert("RGB")).astype(int)
-        orange, blue, gray = (
-            (abs(picture - color).sum(axis=2) < 24).sum()
-            for color in ([239, 196, 98], [159, 203, 230], [231, 234, 237])
-        )
-        inside = {0: 4, 5: 6, 24: 4}[step]  # of the window's pixels, the rest is padding
-        assert orange / gray == pytest.approx(9 / (81 - inside), abs=0.015)
-        assert blue / gray == pytest.approx((step + 1) / (81 - inside), abs=0.01)
 
 
 # --- with a kernel --------------------------------------------------------------------------------------------------

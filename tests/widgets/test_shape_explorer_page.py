@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from explorer_pages import COLUMN, PHONE, serious_findings, settle
+from explorer_pages import FAKE_MODEL, PHONE, settle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -104,10 +104,9 @@ def torch_answer(view, input, kernel, stride, padding, dilation):
     return y[0, 0].detach().numpy(), x.grad[0, 0].numpy()
 
 
-def test_sizes_and_counts_equal_scratch_and_torch(visit):
-    page = visit()
+def test_sizes_and_counts_equal_scratch_and_torch(modules):
     drawn = drawn_settings(250)
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"""async (drawn) => {{ {MODULE}
           return drawn.map((drawn) => (!shape.fitsTogether(drawn) ? null
             : {{ ...shape.sides(drawn), counts: shape.countsAlong(drawn), unread: shape.unreadOf(drawn) }}));
@@ -135,12 +134,11 @@ def test_sizes_and_counts_equal_scratch_and_torch(visit):
     assert fitting > 100
 
 
-def test_taps_and_readers_are_those_of_torch(visit):
+def test_taps_and_readers_are_those_of_torch(modules):
     """Which inputs an output reads: where the gradient of that one output is not zero; and the other way round."""
-    page = visit()
     drawn = [values for values in drawn_settings(60, seed=1) if values["view"] == "forward"]
     drawn = [values for values in drawn if values["kernel"] * values["dilation"] <= values["input"]]
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"""async (drawn) => {{ {MODULE}
           const axis = (n) => [...Array(n).keys()];
           return drawn.map((settings) => ({{
@@ -166,10 +164,9 @@ def test_taps_and_readers_are_those_of_torch(visit):
         )
 
 
-def test_cost_is_exact(visit):
-    page = visit()
+def test_cost_is_exact(modules):
     drawn = [values for values in drawn_settings(200, seed=2) if fits(values)]
-    answers = page.evaluate(
+    answers = modules.evaluate(
         f"async (drawn) => {{ {MODULE} return drawn.map((settings) => shape.costOf(settings, 4096, 4095)); }}",
         drawn,
     )
@@ -223,8 +220,7 @@ def check_change(name, wish, before, after, reason):
         assert reason.startswith(f"{name.capitalize()} is {limit} {nearest} here: at {wish}, ")
 
 
-def test_any_sequence_of_changes_stays_legal(visit):
-    page = visit()
+def test_any_sequence_of_changes_stays_legal(modules):
     start = {"view": "forward", "input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
     apply = f"""async ([start, wishes]) => {{ {MODULE}
       let settings = start;
@@ -241,7 +237,7 @@ def test_any_sequence_of_changes_stays_legal(visit):
     def check(wishes):
         nonlocal clamped
         before = start
-        for (name, wish), answer in zip(wishes, page.evaluate(apply, [start, wishes]), strict=True):
+        for (name, wish), answer in zip(wishes, modules.evaluate(apply, [start, wishes]), strict=True):
             check_change(name, wish, before, answer["settings"], answer["reason"])
             before = answer["settings"]
             clamped += answer["reason"] != ""
@@ -740,33 +736,6 @@ def test_reduced_motion_leaves_out_playing_and_keeps_stepping(visit):
 # --- by keyboard ----------------------------------------------------------------------------------------------------
 
 
-def test_every_control_can_be_reached_and_named_by_keyboard(visit):
-    page = visit()
-    page.keyboard.press("Tab")
-    seen = []
-    for _ in range(30):
-        name = page.evaluate(
-            """() => { const e = document.activeElement;
-              const name = e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText;
-              return e.closest(".explorer") && name }"""
-        )
-        if name is None:
-            break
-        seen.append(" ".join(name.split()))
-        outline = page.evaluate(
-            """() => { const e = document.activeElement; const o = e.type === "radio" ? e.nextElementSibling : e;
-              return getComputedStyle(o).outlineStyle + " " + getComputedStyle(o).outlineWidth }"""
-        )
-        assert outline == "solid 3px", seen[-1]
-        page.keyboard.press("Tab")
-    assert seen == [
-        "Example", "forward", "↺ Reset",
-        "Input, 7 by 7. Arrow keys choose a pixel.", "Output, 7 by 7. Arrow keys move the window.",
-        "Back one window", "▶ Play", "Next window", "Step", "Count the reads",
-        "Input H", "Kernel k", "Stride s", "Padding p", "Dilation d", "Channels in C", "Channels out O",
-    ]  # fmt: skip
-
-
 def test_keys_change_what_they_should(visit):
     page = visit()
     control(page, "input").press("ArrowRight")
@@ -813,15 +782,6 @@ def test_arrow_keys_move_the_window_and_the_pixel(visit):
     assert state(page)["pointed"] == "output"
 
 
-def test_keys_inside_stay_inside(visit):
-    page = visit()
-    page.evaluate("window.heard = []; document.addEventListener('keydown', (event) => heard.push(event.key))")
-    panel(page, "output").focus()
-    for key in ["ArrowRight", "Home", "j", "Escape", "Control+k", "Tab"]:
-        page.keyboard.press(key)
-    assert page.evaluate("heard") == ["Escape", "Control", "k", "Tab"]
-
-
 def test_the_number_of_a_slider_lights_up_in_the_formula(visit):
     page = visit()
     control(page, "kernel").focus()
@@ -857,39 +817,6 @@ def test_touch_points_steps_and_chooses(visit):
     assert panel(page, "output").evaluate("e => getComputedStyle(e).touchAction") == "pan-y"
 
 
-@pytest.mark.parametrize("width", [360, 768])
-def test_targets_are_large_enough_for_fingers(visit, width):
-    page = visit("back", viewport={"width": width, "height": 844}, touch=True)
-    small = page.evaluate(
-        """() => [...document.querySelectorAll(".explorer :is(button, select, input)")].map((element) => {
-          const target = element.type === "checkbox" ? element.parentElement : element;
-          const { width, height } = target.getBoundingClientRect();
-          return [element.getAttribute("aria-label") ?? element.innerText, width, height];
-        }).filter(([, width, height]) => Math.min(width, height) < 40)"""
-    )
-    assert small == []
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize("name", ["large", "back"])
-def test_nothing_sticks_out(visit, name):
-    page = visit(name, viewport=PHONE)
-    page.get_by_label("Channels in").fill("4096")
-    page.get_by_label("Channels out").fill("4096")
-    for width in (320, 390, 560, 736):
-        page.set_viewport_size({"width": width, "height": 900})
-        settle(page)
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-        wide = page.evaluate(
-            """() => [...document.querySelectorAll(".explorer *:not(.x-spoken)")]
-              .filter((element) => element.getBoundingClientRect().right > innerWidth).map((e) => e.className)"""
-        )
-        assert wide == []
-        first, second = panel(page, "input").bounding_box(), panel(page, "output").bounding_box()
-        assert first["y"] == pytest.approx(second["y"], abs=0.5)  # side by side on a phone too
-        assert first["width"] == pytest.approx(second["width"], abs=1)
-
-
 def test_nothing_moves_while_one_slides_and_points(visit):
     page = visit()
     seen = set()
@@ -920,91 +847,12 @@ def test_nothing_moves_while_one_slides_and_points(visit):
     assert len(seen) == 1
 
 
-# --- for everyone ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("viewport", [COLUMN, PHONE], ids=["column", "phone"])
-def test_axe_finds_nothing_serious(visit, viewport, dark):
-    page = visit("two", viewport=viewport, dark=dark)
-    page.get_by_label("Channels in").first.fill("0")
-    page.keyboard.press("Tab")
-    control(page, "dilation").fill("4")
-    control(page, "kernel").fill("7")
-    page.get_by_role("button", name="Next window").first.focus()
-    settle(page)
-    assert serious_findings(page) == []
-
-
-def test_the_shape_is_announced_politely_once_things_are_still(visit):
-    page = visit()
-    status = page.get_by_role("status")
-    assert status.get_attribute("aria-live") == "polite"
-    spoken(page, "output 7 by 7")
-    said = []
-    page.expose_function("said", lambda text: said.append(text))
-    status.evaluate(
-        "e => { new MutationObserver(() => said(e.textContent)).observe(e, { childList: true }) }"
-    )
-    for value in ("2", "3", "4"):
-        control(page, "stride").fill(value)
-    spoken(page, "stride 4")
-    assert said == [
-        "Input 7, kernel 3, stride 4, padding 1, dilation 1: output 2 by 2. The floor drops a remainder of 2: "
-        "no window reaches the last 2 rows and columns of the padded input. Rows and columns 2 and 6 are never read, "
-        "24 of 49 pixels."
-    ]
-
-
-def test_dark_pages_get_dark_explorers_at_once(visit):
-    page = visit("floor", expected="willReadFrequently")
-    assert colors(page, "output", [(2, 2)]).min() > 200
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    settle(page)
-    assert colors(page, "output", [(2, 2)]).max() < 60
-
-
-def test_paper_and_pages_without_scripts_show_the_still_picture(visit):
-    page = visit()
-    assert not page.locator(".course-still").is_visible()
-    page.emulate_media(media="print")
-    assert page.locator(".course-still").is_visible()
-    assert not page.locator(".explorer").is_visible()
-    page = visit(java_script_enabled=False)
-    assert page.locator(".course-still").is_visible()
-
-
 # --- the host and other front ends ----------------------------------------------------------------------------------
 
 
-def test_explorers_on_a_page_do_not_disturb_one_another(visit):
-    page = visit("two")
-    assert page.locator("[data-explorer=kernel]").count() == 1
-    second = state(page, 1)
-    control(page, "padding").fill("0")
-    page.get_by_role("radio", name="transposed").first.check()
-    assert state(page, 1) == second
-    control(page, "input", 1).fill("6")
-    assert (state(page, 0)["input"], state(page, 1)["input"]) == (7, 6)
-    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
-    assert len(ids) == len(set(ids))
-
-
-FAKE_MODEL = """
-  const { default: explorer } = await import("./explorers/shape.js");
-  const state = JSON.parse(document.querySelector("script[type='application/json']").textContent);
-  const listeners = new Map();
-  const model = {
-    get: (name) => state[name], set(name, value) { state[name] = value; }, save_changes() {}, send() {},
-    on: (event, listener) => listeners.set(listener, event), off: (event, listener) => listeners.delete(listener),
-  };
-  const el = document.createElement("div");
-  document.body.append(el);
-  const remove = explorer.render({ model, el });
+ARRIVE = """
   const arrive = async (values) => {
-    Object.assign(state, values);
-    for (const [listener, event] of listeners) if (event.replace("change:", "") in values) listener();
-    await null;
+    await send(values);
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const seen = JSON.parse(el.firstChild.dataset.state);
     return [seen.input, seen.kernel, seen.dilation, seen.output, el.querySelector(".x-remark .x-fault").textContent];
@@ -1016,7 +864,7 @@ def test_settings_that_arrive_one_by_one_end_up_as_they_were_sent(visit):
     """A kernel sends traits singly: what does not fit yet is not answered, and fits when the others have come."""
     page = visit()
     seen = page.evaluate(
-        f"""async () => {{ {FAKE_MODEL}
+        f"""async () => {{ {FAKE_MODEL % "shape"} {ARRIVE}
           const seen = [await arrive({{ dilation: 4 }}), await arrive({{ kernel: 5 }}), await arrive({{ input: 16 }})];
           const sent = [state.input, state.kernel, state.dilation];
           return [...seen, sent, await arrive({{ input: 3, kernel: 2, dilation: 1 }})];
@@ -1028,18 +876,3 @@ def test_settings_that_arrive_one_by_one_end_up_as_they_were_sent(visit):
         "Kernel is at most 3 here: at 5, the kernel would span 17 pixels, and the padded input has 9."
     )
     assert seen[2:] == [[16, 5, 4, 2, ""], [16, 5, 4], [3, 2, 1, 4, ""]]
-
-
-def test_an_explorer_can_be_taken_away_while_it_plays(visit):
-    page = visit()
-    left = page.evaluate(
-        f"""async () => {{ {FAKE_MODEL}
-          el.querySelector(".x-play").click();
-          const before = [el.children.length, listeners.size > 0];
-          remove();
-          const step = state.step;
-          await new Promise((done) => setTimeout(done, 600));
-          return [...before, el.children.length, listeners.size, state.step - step];
-        }}"""
-    )
-    assert left == [1, True, 0, 0, 0]

@@ -1,0 +1,172 @@
+"""What an explorer leaves in a notebook's output: its state, a still picture drawn by its own painters, and words."""
+
+import base64
+import gzip
+import html
+import importlib.util
+import io
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnncourse.widgets import (
+    EXPLORERS,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    page_modules,
+    stylesheet,
+)
+from cnncourse.widgets.lenet import center_digit, decode_digit, sample_digits
+
+HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
+ORANGE, BLUE = "rgb(240, 195, 97)", "rgb(148, 196, 223)"
+
+# What is made, and what is said of it.
+STATES = [
+    (KernelExplorer, dict(kernel="vertical edge", view="magnitude"), "Kernel, vertical edge: -1 0 1; "),
+    (KernelExplorer, dict(kernel=np.zeros((7, 7)), photograph="drawing"), "Input: a drawing."),
+    (ShapeExplorer, dict(), "Input: 7 × 7 pixels with 1 of padding around it. Kernel 3 × 3, stride 2, "),
+    (ShapeExplorer, dict(input=8, padding=0), "Output: 3 × 3. Never read: row and column 7."),
+    (ShapeExplorer, dict(input=16, kernel=7, padding=6, dilation=4, step=0), "Never read: rows and columns 1, 3"),
+    (ShapeExplorer, dict(view="transposed"), "13 × 13, with 1 cropped on every side. Every pixel is written to."),
+    (ShapeExplorer, dict(view="transposed", input=3, kernel=1, padding=0), "Never written to: rows and columns"),
+    (ShapeExplorer, dict(input=1, kernel=1, padding=0), "16 channels: 48 weights, 48 multiply-adds."),
+    (OptimizerExplorer, dict(), "contours of the rosenbrock surface and their loss curves, from (0, 0), 500 steps."),
+    (OptimizerExplorer, dict(), "SGD at 0.001 ends 0.891 away from a minimum and 0.242 above it."),
+    (OptimizerExplorer, dict(surface="beale", schedule="step_decay", steps=20), "20 steps, schedule step decay."),
+    (OptimizerExplorer, dict(surface="bowl", runs=[dict(optimizer="momentum", lr=10)]), "diverged at step 7;"),
+    (LeNetLive, dict(), "A drawn digit of 28 × 28 pixels and the answers of LeNet-5, layer by layer"),
+    (LeNetLive, dict(image=np.zeros((28, 28), int), layer="output"), "An empty drawing"),
+]  # fmt: skip
+
+
+def parsed(explorer):
+    """The still picture as elements, without their namespace."""
+    tree = ElementTree.fromstring(explorer.still())
+    for element in tree.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return tree
+
+
+def pixels(image):
+    """The picture inside an <image>, as Pillow reads it."""
+    data = base64.b64decode(image.get("href").removeprefix("data:image/png;base64,"), validate=True)
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "kind, values, words", STATES, ids=lambda value: getattr(value, "module", None) or str(value)[:40]
+)
+def test_the_output_holds_the_widget_its_state_a_picture_and_words(kind, values, words):
+    explorer = kind(**values)
+    data, _ = explorer._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
+    page = data["text/html"]
+    assert page.startswith(f'<div class="course-explorer" data-module="{kind.module}">')
+    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+    assert state == json.loads(json.dumps(explorer.state()))
+    assert set(state) == set(explorer.trait_names(explorer=True))
+    assert words in explorer.description()
+    width, height, alt, still = re.search(
+        r'<img class="course-still" width="(\d+)" height="(\d+)" alt="([^"]+)" '
+        r'src="data:image/svg\+xml;base64,([^"]+)">',
+        page,
+    ).groups()
+    assert alt == html.escape(explorer.description())
+    still = base64.b64decode(still)
+    assert len(still) <= 130_000
+    picture = ElementTree.fromstring(still)
+    assert (picture.get("width"), picture.get("height")) == (width, height)
+    assert "NaN" not in still.decode() and "undefined" not in still.decode()
+
+
+def test_a_name_cannot_end_the_script_element():
+    explorer = KernelExplorer(photographs={"</script>": np.zeros((8, 8), np.uint8)})
+    assert explorer.page_html().count("</script>") == 1
+
+
+def test_without_v8_the_words_remain(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "py_mini_racer" else find(name)
+    )
+    explorer = ShapeExplorer()
+    assert explorer.still() is None
+    assert explorer.page_html().endswith(
+        f'<p class="course-still">{html.escape(explorer.description())}</p></div>'
+    )
+
+
+# --- what the pictures show -----------------------------------------------------------------------------------------
+
+
+def test_the_kernels_pictures_are_the_input_and_the_output():
+    oblong = np.random.default_rng(0).integers(0, 256, (11, 29), dtype=np.uint8)
+    explorer = KernelExplorer(photographs={"noise": oblong}, kernel="identity", padding=0)
+    given, answer = parsed(explorer).iter("image")
+    np.testing.assert_array_equal(pixels(given), np.repeat(oblong[..., None], 3, axis=2))
+    np.testing.assert_array_equal(pixels(answer), pixels(given)[1:-1, 1:-1])
+    assert float(given.get("width")) / float(given.get("height")) == pytest.approx(29 / 11, rel=0.01)
+    explorer.kernel, explorer.view = "vertical edge", "signed"
+    _, answer = parsed(explorer).iter("image")
+    red, _, blue = np.moveaxis(pixels(answer).astype(int), 2, 0)
+    strong = abs(explorer.output()) > 0.02 * abs(explorer.output()).max()
+    assert ((blue > red) == (explorer.output() > 0))[strong].all()
+    words = [text.text for text in parsed(explorer).iter("text")]
+    i, j = explorer.point
+    assert any(text.startswith(f"Row {i}, column {j}: ") for text in words)
+
+
+@pytest.mark.parametrize("step", [0, 5, 24])
+def test_the_shapes_picture_has_the_pixels_of_the_window_and_the_outputs_so_far(step):
+    """9 of the kernel's pixels are orange, as many outputs blue as there were steps."""
+    tree = parsed(ShapeExplorer(input=9, kernel=3, stride=2, padding=1, step=step))
+    cells = {}
+    for path in tree.iter("path"):
+        cells[path.get("fill")] = cells.get(path.get("fill"), 0) + path.get("d").count("M")
+    assert (cells[ORANGE], cells[BLUE]) == (9, step + 1)
+
+
+def test_the_optimizers_picture_has_the_colors_of_its_runs_up_to_the_step():
+    def strokes(count, **values):
+        runs = ["SGD", "momentum"][:count]
+        tree = parsed(OptimizerExplorer(surface="saddle", runs=runs, steps=100, **values))
+        return [path.get("d") for path in tree.iter("path") if path.get("stroke") == "rgb(192, 79, 0)"]
+
+    assert strokes(1) == []
+    assert max(map(len, strokes(2))) > 200
+    assert max(map(len, strokes(2, shown=50))) < 0.8 * max(map(len, strokes(2)))
+    assert len(strokes(2, show_sweep=True)) > len(strokes(2))
+
+
+def test_lenets_picture_has_what_the_network_gets_and_its_maps():
+    image = np.roll(decode_digit(sample_digits()[4]), 3, axis=1)
+    tree = parsed(LeNetLive(image=image))
+    received, *maps = [pixels(image) for image in tree.iter("image")]
+    np.testing.assert_array_equal(received[2:30, 2:30, 0], center_digit(image))
+    assert [picture.shape[0] for picture in maps] == [28] * 6 + [14] * 6 + [
+        10
+    ] * 16  # what is smaller is rectangles
+    assert "Four." in [text.text for text in tree.iter("text")]
+
+
+# --- how heavy a page is --------------------------------------------------------------------------------------------
+
+
+def test_code_of_a_page_is_light_and_what_is_common_comes_once():
+    assert [name for name, text in page_modules().items() if "class View " in text] == ["common.js"]
+    modules = {name: len(gzip.compress(text.encode())) for name, text in page_modules().items()}
+    assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
+    shared = [stylesheet(), HOST.read_text(encoding="utf-8")]
+    everywhere = modules.pop("common.js") + sum(len(gzip.compress(part.encode())) for part in shared)
+    assert everywhere + sum(sorted(modules.values())[-2:]) <= 60_000
+    assert max(modules.values()) <= 25_000
