@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "data": {"download", "runtime"},
     "analysis": {"measure"},
     "train": {"data", "models", "recipe", "runtime"},
-    "widgets": {"scratch", "figures", "measure", "photographs"},
+    "widgets": {"scratch", "photographs", "models"},
     "cli": {"figures", "models", "recipe", "runtime", "train"},
     "__main__": {"cli"},
 }

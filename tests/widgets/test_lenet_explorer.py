@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 
+import make_lenet_live
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,6 @@ import traitlets
 from PIL import Image
 
 from cnncourse import data, models
-from cnncourse.embedded import make_lenet_live
 from cnncourse.widgets import LeNetLive, stylesheet
 from cnncourse.widgets.lenet import SHIPPED, SIZES, center_digit, decode_digit, sample_digits
 
