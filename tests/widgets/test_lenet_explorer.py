@@ -92,6 +92,13 @@ def test_another_network_answers_as_torch_does(other, name):
     np.testing.assert_allclose(explorer.probabilities(), probabilities, rtol=0, atol=1e-6)
 
 
+def test_random_numbers_stay_as_they_are(other):
+    """A cell that shows the explorer changes nothing in the cells below it."""
+    before = torch.get_rng_state()
+    LeNetLive(folder=other).probabilities()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_unit_starts_where_the_answer_is_strongest_and_stays_inside():
     explorer = LeNetLive(layer="c1")
     answers = explorer.activations()["c1"]
