@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "analysis": {"measure"},
     "objectives": set(),
     "train": {"data", "models", "objectives", "recipe", "runtime", "analysis", "figures"},
-    "widgets": {"scratch", "figures", "measure", "models", "photographs"},
+    "widgets": {"scratch", "models", "photographs"},
     "cli": {"figures", "measure", "models", "recipe", "runtime", "train"},
     "__main__": {"cli"},
 }

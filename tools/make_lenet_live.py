@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from make_subsets import write_npz
 from torch.nn import functional as F
 
 from cnncourse import data
-
-from .make_subsets import write_npz
 
 NAME = "lenet_live"
 # Shapes of LeNet-5 for 1×32×32 pixels and ten digits: 61,706 weights and biases.

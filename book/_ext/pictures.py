@@ -61,9 +61,8 @@ def lighten(soup, originals, site, root):
     """
     for place, image in enumerate(soup.find_all("img")):
         source = image.get("src", "")
-        if drawn := re.match(
-            r"data:image/svg\+xml;base64,", source
-        ):  # stands in for an explorer: mostly never seen
+        # A drawing stands in for an explorer, and mostly is never seen.
+        if drawn := re.match(r"data:image/svg\+xml;base64,", source):
             image["decoding"], image["loading"] = "async", "lazy"
             image["src"] = root + kept_beside(base64.b64decode(source[drawn.end() :]), ".svg", site)
             continue

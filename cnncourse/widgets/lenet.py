@@ -75,14 +75,15 @@ def load_model(folder=SHIPPED):
 
     settings = load_network(folder)
     options = {name: settings[name] for name in ("activation", "pooling")}
-    model = models.build("lenet5", **options).double()
+    with torch.device("meta"):  # no weights are drawn, so random numbers stay as they are
+        model = models.build("lenet5", **options)
     state = {}
     with np.load(Path(folder) / "weights.npz") as arrays:
         for layer in LAYERS:
             weight, scale, bias = (arrays[f"{layer}_{part}"].astype(np.float64) for part in PARTS)
             state[f"{layer}.weight"] = torch.from_numpy(weight * scale.reshape(-1, *[1] * (weight.ndim - 1)))
             state[f"{layer}.bias"] = torch.from_numpy(bias)
-    model.load_state_dict(state)
+    model.load_state_dict(state, assign=True)
     return model.eval()
 
 

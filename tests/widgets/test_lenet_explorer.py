@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 
+import make_lenet_live
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,6 @@ import traitlets
 from PIL import Image
 
 from cnncourse import data, models
-from cnncourse.embedded import make_lenet_live
 from cnncourse.widgets import LeNetLive, stylesheet
 from cnncourse.widgets.lenet import SHIPPED, SIZES, center_digit, decode_digit, sample_digits
 
@@ -90,6 +90,13 @@ def test_another_network_answers_as_torch_does(other, name):
     expected, probabilities = torch_answers(drawings()[name], other)
     np.testing.assert_allclose(explorer.activations()["c5"], expected["c5"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(explorer.probabilities(), probabilities, rtol=0, atol=1e-6)
+
+
+def test_random_numbers_stay_as_they_are(other):
+    """A cell that shows the explorer changes nothing in the cells below it."""
+    before = torch.get_rng_state()
+    LeNetLive(folder=other).probabilities()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_unit_starts_where_the_answer_is_strongest_and_stays_inside():

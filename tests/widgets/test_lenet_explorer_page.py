@@ -2,13 +2,13 @@
 
 import json
 
+import make_lenet_live
 import numpy as np
 import pytest
 import torch
 from explorer_pages import COLUMN, FAKE_MODEL, PHONE, settle
 
 from cnncourse import models
-from cnncourse.embedded import make_lenet_live
 from cnncourse.widgets import KernelExplorer, LeNetLive
 from cnncourse.widgets.lenet import DIGITS, SHIPPED, SIZES, center_digit, decode_digit, sample_digits
 

@@ -121,8 +121,9 @@ class Paper {
 
 const written = (number) => String(Number(number.toFixed(2)));
 
-/** Text at a place of a sheet: { size, weight, color, align, baseline }. */
-function write({ context, palette, font, ratio }, text, x, y, { size = 12, weight = 400, color = css(palette.ink), align = "left", baseline = "middle" } = {}) {
+/** Text at a place of a sheet, in ink unless another color is given. */
+function write({ context, palette, font, ratio }, text, x, y, look = {}) {
+  const { size = 12, weight = 400, color = css(palette.ink), align = "left", baseline = "middle" } = look;
   context.font = `${weight === 400 ? "" : `${weight} `}${size * ratio}px ${font}`;
   context.fillStyle = color;
   context.textAlign = align;

@@ -94,7 +94,8 @@ function paintTiles({ context, width, height, ratio, palette }, numbers, k, acro
   const fits = (length, count) => (length - line - (count - 1) * gap) / (count * k);
   const cell = Math.floor(Math.min(fits(width, across), fits(height, down)));
   const pitch = cell * k + gap;
-  const [left, top] = [[width, across], [height, down]].map(([length, count]) => Math.floor((length - count * pitch + gap) / 2));
+  const [left, top] = [[width, across], [height, down]].map(([length, count]) =>
+    Math.floor((length - count * pitch + gap) / 2));
   context.strokeStyle = css(mix(palette.surface, palette.muted, 0.3));
   context.lineWidth = line;
   numbers.forEach((number, index) => {

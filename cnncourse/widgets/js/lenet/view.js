@@ -51,7 +51,8 @@ class LeNetView extends View {
       },
     });
     this.drawing = makeStage({
-      label: "Your drawing, 28 by 28 pixels. Arrow keys move the brush, space draws, Delete erases; hold Shift to draw while moving.",
+      label: "Your drawing, 28 by 28 pixels. Arrow keys move the brush, space draws, Delete erases; " +
+        "hold Shift to draw while moving.",
       onpoint: ([y, x], event) => {
         if (isPressed(event)) this.pad.stroke(y * SIDE - 0.5, x * SIDE - 0.5, event.type === "pointerdown");
       },
@@ -145,7 +146,8 @@ class LeNetView extends View {
     this.tiles = ["It reads", "Its weights", "Products"].map((label) => {
       const canvas = make("canvas", { class: "x-picture", ...hidden });
       const frame = make("div", { class: "x-tile-frame", role: "img" }, canvas);
-      return { frame, canvas, element: make("div", { class: "x-tiles" }, make("div", { class: "x-caption", ...hidden }, label), frame) };
+      const caption = make("div", { class: "x-caption", ...hidden }, label);
+      return { frame, canvas, element: make("div", { class: "x-tiles" }, caption, frame) };
     });
     this.operators = [operator("×"), operator("=")];
     const [read, weights, products] = this.tiles.map(({ element }) => element);
@@ -233,7 +235,8 @@ class LeNetView extends View {
     this.brush.show(brush, null, `${brush} pixels`);
     this.centerer.box.checked = centered;
     this.centerNote.textContent = centered
-      ? "Scaled to 20 pixels, its center of mass in the middle, two pixels of black around." : "As drawn, two pixels of black around.";
+      ? "Scaled to 20 pixels, its center of mass in the middle, two pixels of black around."
+      : "As drawn, two pixels of black around.";
   }
 
   showPictures() {
@@ -247,9 +250,10 @@ class LeNetView extends View {
   showLayers() {
     const ratio = window.devicePixelRatio || 1;
     for (const layer of HIDDEN_LAYERS) {
-      const { stage, picture } = this.stages[layer.name];
+      const { name } = layer;
+      const { stage, picture } = this.stages[name];
       stage.style.height = `${layoutOf(layer, Math.round(stage.clientWidth * ratio), ratio).height / ratio}px`;
-      paintLayer(this.sheet(picture), layer, this.result.values[layer.name], this.scales[layer.name], this.shadeOf, this.buffer);
+      paintLayer(this.sheet(picture), layer, this.result.values[name], this.scales[name], this.shadeOf, this.buffer);
     }
   }
 
@@ -292,12 +296,13 @@ class LeNetView extends View {
     const source = from === "input" ? "the input" : titleOf({ name: from });
     const across = k > 1 ? { 1: 1, 6: 3, 16: 4 }[kernels] : 12;
     const products = weights?.map((weight, index) => weight * read[index]);
-    const scope = k === 1 ? `${kernels} units of ${source}` : `${kernels > 1 ? `${kernels} windows` : "a window"} of ${k} by ${k} in ${source}`;
-    const shown = [
-      [read, this.scales[from], `It reads ${scope}.`],
-      ...[[weights, "weights"], [products, "products"]].map(([numbers, word]) =>
-        [numbers, numbers && largestSize(numbers), numbers && `${numbers.length} ${word}, the largest in size ${format(largestSize(numbers), 3)}.`]),
-    ];
+    const windows = kernels > 1 ? `${kernels} windows` : "a window";
+    const scope = k === 1 ? `${kernels} units of ${source}` : `${windows} of ${k} by ${k} in ${source}`;
+    const told = (numbers, word) => {
+      const most = numbers && largestSize(numbers);
+      return [numbers, most, numbers && `${numbers.length} ${word}, the largest in size ${format(most, 3)}.`];
+    };
+    const shown = [[read, this.scales[from], `It reads ${scope}.`], told(weights, "weights"), told(products, "products")];
     shown.forEach(([numbers, most, words], index) => {
       const { element, frame, canvas } = this.tiles[index];
       element.hidden = !numbers;

@@ -31,7 +31,8 @@ function reasonFor({ pooling, activation }, { name, value, before, bias, window:
   if (!weights) {
     return `${pooling === "max" ? "The largest" : "The mean"} of ${read.map((number) => format(number, 2)).join(", ")}.`;
   }
-  const sum = `${read.length} products sum to ${format(before - bias, 3)}, and the bias ${format(bias, 3)} makes it ${format(before, 3)}`;
+  const sum = `${read.length} products sum to ${format(before - bias, 3)}, ` +
+    `and the bias ${format(bias, 3)} makes it ${format(before, 3)}`;
   if (name === "output") return `${sum}; softmax weighs that against the other nine.`;
   if (activation !== "relu") return `${sum}; tanh makes it ${format(value, 3)}.`;
   return before > 0 ? `${sum}; ReLU lets it pass.` : `${sum}; ReLU makes it 0.`;

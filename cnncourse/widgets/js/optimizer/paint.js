@@ -211,9 +211,12 @@ function paintPaths(sheet, { settings, results, shown }) {
   });
   const order = [...lengths.keys()].sort((one, other) => lengths[other] - lengths[one]);
   for (const index of order) paintPath(sheet, index, results[index], shown, place);
-  const ends = results.map((result, index) => [index, result]);
-  for (const [index, result] of ends) if (!isGone(result, shown)) paintHead(sheet, index, place(...pointAt(result, indexAt(result, shown))));
-  for (const [index, result] of ends) if (isGone(result, shown)) paintExit(sheet, index, result, place);
+  results.forEach((result, index) => {
+    if (!isGone(result, shown)) paintHead(sheet, index, place(...pointAt(result, indexAt(result, shown))));
+  });
+  results.forEach((result, index) => {
+    if (isGone(result, shown)) paintExit(sheet, index, result, place);
+  });
   const start = place(...settings.start);
   strokeHaloed(context, () => context.arc(...start, 8, 0, 2 * Math.PI), [palette.surface, 6], [palette.ink, 2.4]);
 }

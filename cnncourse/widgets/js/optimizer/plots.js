@@ -71,7 +71,9 @@ function paintSweep(sheet, { settings, sweeps }) {
   const across = (lr) => left + ((Math.log10(lr) + 4) / 5) * width;
   const down = (loss) => top + ((high - levelOf(land, loss)) / (high - low)) * height;
   const look = { size: 11, color: css(palette.muted), align: "center", baseline: "top" };
-  for (const lr of [0.0001, 0.001, 0.01, 0.1, 1, 10]) write(sheet, String(lr), across(lr) - (lr === 10 ? 3 : 0), top + height + 6, look);
+  for (const lr of [0.0001, 0.001, 0.01, 0.1, 1, 10]) {
+    write(sheet, String(lr), across(lr) - (lr === 10 ? 3 : 0), top + height + 6, look);
+  }
   write(sheet, "learning rate", left + width / 2, top + height + 22, look);
   const box = [left, top - 2, left + width, top + height + 2];
   sweeps.forEach((finals, index) => {
@@ -80,7 +82,8 @@ function paintSweep(sheet, { settings, sweeps }) {
     const crosses = finals.flatMap((loss, which) => (loss === null ? [which] : []));
     [-1, ...crosses].forEach((before, part) => // the pieces between the rates at which it diverged
       strokePart(context, [before + 1, (crosses[part] ?? SWEEP.length) - 1], at, box, line));
-    strokeHaloed(context, () => crosses.forEach((which) => cross(context, across(SWEEP[which]), 6 + 7 * index, 2.2)), [line.color, 1.6]);
+    const strip = () => crosses.forEach((which) => cross(context, across(SWEEP[which]), 6 + 7 * index, 2.2));
+    strokeHaloed(context, strip, [line.color, 1.6]);
     const best = bestOf(finals);
     if (best >= 0) paintMarker(sheet, index, across(SWEEP[best]), Math.min(top + height, down(finals[best])), 6, 3);
   });
@@ -108,13 +111,13 @@ function still({ shown, show_sweep: swept, ...settings }) {
   titlePart(page, 372, 0, 348, "Loss above the minimum");
   paintCurves(paper.sheet(372, 24, 348, 218), race);
   const color = css(page.palette.muted);
-  const line = (y, ...cells) => cells.forEach((text, index) =>
-    write(page, text, [406, 610, 720][index], y, { size: 12.5, align: index ? "right" : "left", color: y > 268 ? undefined : color }));
-  line(264, `Step ${race.shown}`, "loss − min", "distance");
+  const line = (y, cells, look = {}) => cells.forEach((text, index) =>
+    write(page, text, [406, 610, 720][index], y, { size: 12.5, align: index ? "right" : "left", ...look }));
+  line(264, [`Step ${race.shown}`, "loss − min", "distance"], { color });
   runs.forEach((run, index) => {
     const y = 288 + 22 * index;
     paintSwatch(paper.sheet(372, y - 7, 26, 14), index);
-    line(y, named(run), ...standingOf(race, index));
+    line(y, [named(run), ...standingOf(race, index)]);
   });
   const plan = schedule === "constant" ? "" : `, ${SCHEDULES[schedule]}`;
   write(page, `${land.formula}, from ${pairText(start)}${plan}`, 0, 24 + 340 + 12, { size: 11.5, color });

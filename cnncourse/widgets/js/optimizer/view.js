@@ -206,7 +206,8 @@ class OptimizerView extends View {
       runs: runs.map((run, index) => {
         const { losses, count, step } = results[index];
         const point = pointAt(results[index], count - 1);
-        return { ...run, diverged: step !== null, step, point, loss: losses[count - 1], distance: distance(SURFACES[surface], point) };
+        const away = distance(SURFACES[surface], point);
+        return { ...run, diverged: step !== null, step, point, loss: losses[count - 1], distance: away };
       }),
       shown: this.race.shown,
       best: this.race.sweeps && this.race.sweeps.map((finals) => SWEEP[bestOf(finals)] ?? null),
@@ -225,7 +226,9 @@ class OptimizerView extends View {
     // Everything is painted before anything is written: what is written moves the layout, which painting asks for.
     this.sweepBody.hidden = race.sweeps === null;
     const scaled = { scaled: true };
-    if (this.outdated("landscape", race.settings.surface, look)) paintLandscape(this.sheet(this.landscape.picture, scaled), this.surface);
+    if (this.outdated("landscape", race.settings.surface, look)) {
+      paintLandscape(this.sheet(this.landscape.picture, scaled), this.surface);
+    }
     paintPaths(this.sheet(this.landscape.marks, scaled), race);
     paintCurves(this.sheet(this.curves.picture, scaled), race);
     if (race.sweeps) paintSweep(this.sheet(this.sweepStage.picture, scaled), race);
@@ -242,7 +245,9 @@ class OptimizerView extends View {
       this.racers.push(new Racer(which, { change: (run) => this.setRun(which, run), remove: () => this.remove(which) }));
       this.cards.append(this.racers[which].element);
     }
-    if (this.outdated("swatches", this.revision.look, runs.length)) for (const racer of this.racers) racer.repaint(this.palette);
+    if (this.outdated("swatches", this.revision.look, runs.length)) {
+      for (const racer of this.racers) racer.repaint(this.palette);
+    }
     runs.forEach((run, index) => this.racers[index].show(run, runs.length < 2));
     this.landscapes.show(surface);
     this.schedules.show(schedule);
@@ -252,7 +257,8 @@ class OptimizerView extends View {
     const [across, down] = toPixels(this.surface, 100)(...start);
     this.handle.style.left = `${across}%`;
     this.handle.style.top = `${down}%`;
-    this.landscape.stage.setAttribute("aria-label", `${this.surface.title}. The start is at ${pairText(start)}. Arrow keys move it.`);
+    this.landscape.stage.setAttribute("aria-label",
+      `${this.surface.title}. The start is at ${pairText(start)}. Arrow keys move it.`);
     this.curves.stage.setAttribute("aria-label", `Loss curves on a logarithmic scale. ${verdictOn(this.race, steps)}`);
     this.scrubber.show(shown, steps, `${shown} of ${steps}`);
     this.adder.setAttribute("aria-disabled", runs.length >= MOST_RUNS);

@@ -371,7 +371,8 @@ class ShapeView extends View {
     const { windows, output } = sides(settings);
     const k = settings.kernel;
     for (const field of this.fields) field.show();
-    const rows = { values: `${O} · ${output}²`, weights: `${O} · ${C} · ${k}²`, multiplyAdds: `${O} · ${C} · ${k}² · ${windows}²` };
+    const weights = `${O} · ${C} · ${k}²`;
+    const rows = { values: `${O} · ${output}²`, weights, multiplyAdds: `${weights} · ${windows}²` };
     for (const [name, product] of Object.entries(rows)) {
       this.costs[name].value.textContent = grouped(cost[name]);
       this.costs[name].product.textContent = product;
