@@ -7,6 +7,7 @@ sentence; a fault of the program shows its traceback, and `--traceback` shows ev
 import contextlib
 import difflib
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def _go(chosen, tensorboard):
         for row in chosen:
             if first:
                 cells = run.columns(row, chosen.recipe.epochs)
-                widths = [max(len(name), 8) for name, _ in cells]
+                widths = [max(len(name), len(text), 8) for name, text in cells]
                 lines = [[name for name, _ in cells]] if row["epoch"] == done + 1 else []
                 for line in [*lines, [text for _, text in cells]]:
                     typer.echo("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
@@ -223,8 +224,10 @@ def find_lr(
 ):
     """Find a learning rate: train a little with a rate that grows, and see where the loss falls and where it breaks."""
     with _in_one_sentence():
-        if not 0 < low < high:
-            raise RecipeError(f"low is {low:g} and high is {high:g}, expected 0 < low < high")
+        if not 0 < low < high < math.inf:
+            raise RecipeError(
+                f"low is {low:g} and high is {high:g}, expected finite rates with 0 < low < high"
+            )
         path, values = _recipe_file(name), recipe.overrides(changes or [])
         with _where_from(values, path):
             trainer = train.trainer_for(_read(path, values))

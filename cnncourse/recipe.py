@@ -204,8 +204,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value]
-        for key, (place, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
+        for number, (key, (place, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:number]:
                 raise RecipeError(f"the key {key!r} stands there twice (line {place.start_mark.line + 1})")
         return super().construct_mapping(node, deep)
 

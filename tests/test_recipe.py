@@ -19,6 +19,15 @@ def test_a_recipe_survives_yaml_unchanged(tmp_path):
         augment=("crop", "flip"),
         lr=1e-4,
         betas=(0.8, 0.99),
+        views=(("crop", "flip"), ("crop", "color", 24)),
+        lr_factors={"output": 10, "c1": 0.1},
+        freeze=("c1",),
+        objective_options={"auxiliary": 0.4},
+        labels=100,
+        unlabelled_batch=8,
+        image_size=28,
+        monitor="validation_loss",
+        weights="runs/first",
         workers=2,
         validation=100,
     )
@@ -49,9 +58,9 @@ def test_a_whole_number_serves_where_a_number_is_due():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"epoch": 3}, "unknown key 'epoch'.*did you mean 'epochs'"),
-        ({"learning_rate": 3}, "unknown key 'learning_rate'"),
-        ({"zzzz": 3}, "unknown key 'zzzz': the keys are model, data"),
+        ({"epoch": 3}, "the key 'epoch' is unknown.*did you mean 'epochs'"),
+        ({"learning_rate": 3}, "the key 'learning_rate' is unknown"),
+        ({"zzzz": 3}, "the key 'zzzz' is unknown: the keys are model, data"),
         ({"lr": "fast"}, "lr is 'fast', expected a number"),
         ({"lr": True}, "lr is True, expected a number"),
         ({"lr": 0}, "lr is 0.0, expected a number above 0"),
@@ -69,16 +78,38 @@ def test_a_whole_number_serves_where_a_number_is_due():
         ({"betas": [0.9]}, r"betas is \[0.9\], expected two numbers"),
         ({"betas": [0.9, 1.5]}, r"betas is \[0.9, 1.5\]"),
         ({"augment": {"flip": 1}}, "augment is .*expected a list of names"),
-        ({"model_options": "max"}, "model_options is 'max', expected option names with values"),
+        ({"model_options": "max"}, "model_options is 'max', expected names with values"),
         ({"workers": -1}, "workers is -1, expected at least 0"),
         ({"warmup": 20}, "warmup is 20 epochs, expected at most epochs, 10"),
         ({"model": 5}, "model is 5, expected a word"),
+        ({"model_options": {1: "max"}}, "model_options is {1: 'max'}, expected names with values"),
+        ({"lr_factors": {"output": "much"}}, "lr_factors.output is 'much', expected a number"),
+        ({"lr_factors": {"output": -1}}, "lr_factors is {'output': -1.0}, expected factors of at least 0"),
+        ({"views": "flip"}, "views is 'flip', expected a list of views"),
+        ({"views": [["flip", 2.5]]}, r"a view is \['flip', 2.5\], expected a list of names, with a side"),
+        ({"views": [["flip"]], "augment": ["crop"]}, "augment and views are both given"),
+        ({"unlabelled_batch": 8}, "unlabelled_batch is 8, which needs labels"),
+        ({"labels": 0}, "labels is 0, expected at least 1"),
+        ({"image_size": "big"}, "image_size is 'big', expected a whole number"),
+        ({"freeze": 3}, "freeze is 3, expected a list of names"),
+        ({"objective": "other", "mixup": 0.2}, "mixup is 0.2, which needs objective supervised"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(changes, words):
     with pytest.raises(RecipeError, match=words) as error:
         recipe.from_dict({**SMALL, **changes})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"epoch": 3}, "epoch"), ({"lr": "fast"}, "lr"), ({"lr_factors": {"output": "much"}}, "lr_factors"),
+     ({"optimizer": "adamm"}, "optimizer"), ({"validation": -1}, "validation"), ({"warmup": 20}, None)],
+)  # fmt: skip
+def test_an_error_knows_the_key_that_is_wrong(changes, key):
+    with pytest.raises(RecipeError) as error:
+        recipe.from_dict({**SMALL, **changes})
+    assert error.value.key == key
 
 
 def test_model_and_data_are_demanded():
@@ -92,6 +123,14 @@ def test_model_and_data_are_demanded():
         ("model: [", "is not YAML"),
         ("just words", "expected keys and values"),
         ("", "expected keys and values"),
+        (
+            "model: lenet5\ndata: mnist_mini\nmodel: cifar_cnn",
+            r"the key 'model' stands there twice \(line 3\)",
+        ),
+        (
+            "model_options: {pooling: max,\n pooling: average}",
+            r"the key 'pooling' stands there twice \(line 2\)",
+        ),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(tmp_path, content, words):
@@ -112,11 +151,23 @@ def test_a_missing_or_binary_file_is_named(tmp_path):
 
 def test_overrides_are_yaml_and_reach_into_model_options():
     changes = recipe.overrides(
-        ["lr=1e-2", "augment=[crop, flip]", "model_options.pooling=max", "workers=null"]
+        [
+            *("lr=1e-2", "augment=[crop, flip]", "model_options.pooling=max", "workers=null"),
+            *(
+                "lr_factors.output=1e1",
+                "objective_options.auxiliary=0.4",
+                "labels=100",
+                "unlabelled_batch=8",
+                "freeze=c1",
+                "views=[[crop], [flip, 24]]",
+            ),
+        ]
     )
     made = recipe.from_dict(recipe.changed({**SMALL, "model_options": {"activation": "relu"}}, changes))
     assert (made.lr, made.augment, made.workers) == (0.01, ("crop", "flip"), None)
     assert made.model_options == {"activation": "relu", "pooling": "max"}
+    assert (made.lr_factors, made.objective_options) == ({"output": 10.0}, {"auxiliary": 0.4})
+    assert (made.freeze, made.views) == (("c1",), (("crop",), ("flip", 24)))
 
 
 @pytest.mark.parametrize("word", ["lr", "=3", "lr 3"])

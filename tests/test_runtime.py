@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import time
 
 import pytest
@@ -10,12 +11,13 @@ import torch
 from cnncourse import runtime
 
 
-@pytest.fixture(autouse=True)
-def settings_restored():
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    torch.backends.cudnn.benchmark = before[1]
+def settings():
+    """What torch's arithmetic depends on and a machine changes."""
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.get_num_threads(),
+    )
 
 
 @pytest.fixture
@@ -78,11 +80,20 @@ def test_layers_compute_in_the_precision(precision):
     assert machine.scaler().is_enabled() == (precision == "float16")
 
 
-def test_deterministic_is_switched_on_and_off():
-    runtime.start("cpu", deterministic=True)
-    assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
-    runtime.start("cpu")
-    assert not torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.benchmark
+def test_settings_hold_at_work_and_are_put_back():
+    before = settings()
+    exact = runtime.start("cpu", deterministic=True, threads=3)
+    usual = runtime.start("cpu")
+    assert settings() == before  # a machine that was started changes nothing yet
+    with exact.at_work():
+        assert settings() == (True, False, 3)
+        with usual.at_work():
+            assert settings() == (False, True, 1)
+        assert settings() == (True, False, 3)
+    assert settings() == before
+    with pytest.raises(KeyboardInterrupt), exact.at_work():
+        raise KeyboardInterrupt
+    assert settings() == before
 
 
 def test_sums_of_one_process_are_its_own_numbers():
@@ -109,17 +120,6 @@ def test_seeds_repeat_and_do_not_resemble_each_other():
     assert torch.initial_seed() % 2**64 == 0xE220A8397B1DCDAF
 
 
-def test_small_networks_compute_on_one_thread_unless_told_otherwise():
-    before = torch.get_num_threads()
-    try:
-        runtime.start("cpu", threads=3)
-        assert torch.get_num_threads() == 3
-        runtime.start("cpu")
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_a_stopwatch_counts_seconds():
     watch = runtime.Stopwatch(runtime.start("cpu"))
     time.sleep(0.02)
@@ -140,6 +140,31 @@ def test_a_record_says_where_it_was_measured():
 def test_without_git_there_is_no_commit(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert runtime.describe(runtime.start("cpu"))["commit"] is None
+
+
+@pytest.mark.parametrize("changed", [None, "cnncourse/runtime.py", "recipes/quick.yaml", "README.md"])
+def test_a_commit_says_when_package_or_recipes_were_changed(monkeypatch, tmp_path, changed):
+    """Also a recipe that is not committed at all; what else lies there does not count."""
+    for name in ("cnncourse/runtime.py", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("committed\n")
+
+    def git(*words):
+        who = ("-c", "user.name=n", "-c", "user.email=e")
+        answer = subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return answer.stdout.strip()
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "First")
+    if changed:
+        (tmp_path / changed).parent.mkdir(exist_ok=True)
+        (tmp_path / changed).write_text("changed\n")
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "cnncourse" / "runtime.py"))
+    expected = git("rev-parse", "HEAD")[:12] + ("" if changed in (None, "README.md") else "+")
+    assert runtime.describe(runtime.start("cpu"))["commit"] == expected
 
 
 @pytest.mark.parametrize(

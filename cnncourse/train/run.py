@@ -107,8 +107,8 @@ class Run:
                     self._write()
                 yield row
         finally:
-            if trainer.machine.first and trainer.rows:
-                draw(trainer.rows, self.folder / "metrics.png")
+            if trainer.machine.first and (rows := self._written_rows()):
+                draw(rows, self.folder / "metrics.png")
 
     def _write(self):
         rows = self.trainer.rows
@@ -163,7 +163,7 @@ class Trained:
             spec = data.Spec(self.classes, self.shape[0], self.shape[1])
             model = model_for(self.recipe.replace(weights=None), spec)
             model.load_state_dict(measured_weights(state))
-        except (KeyError, IndexError, RuntimeError, TypeError) as error:
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise RunError(f"{self.path} does not fit its own recipe: {reason}") from error
         self.model = model.to(self.machine.device).eval()
@@ -195,7 +195,7 @@ class Trained:
         """
         channels, _, width = self.shape
         left, right, top, bottom = self.padding
-        image = data.read_image(path, width - left - right, channels)
+        image = _picture(path, width - left - right, channels)
         image = 255 - image if invert else image
         image = torch.nn.functional.pad(image, (left, right, top, bottom)).to(self.machine.device) / 255
         mean, std = (image.new_tensor(value)[:, None, None] for value in (self.mean, self.std))
@@ -208,15 +208,22 @@ class Trained:
         False where these are neither dark nor light for the most part (their mean is between 0.35 and 0.65).
         """
         usual = sum(self.mean) / len(self.mean)
-        image = data.read_image(path, self.shape[2] - sum(self.padding[:2]), self.shape[0]).float() / 255
+        image = _picture(path, self.shape[2] - sum(self.padding[:2]), self.shape[0]).float() / 255
         edge = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], dim=1).mean().item()
         return abs(usual - 0.5) > 0.15 and abs(edge - usual) > abs(edge - (1 - usual))
+
+
+def _picture(path, side, channels):
+    try:
+        return data.read_image(path, side, channels)
+    except RuntimeError as error:
+        raise RunError(str(error)) from error
 
 
 def columns(row, epochs):
     """A row as (name, text) pairs, for a table that people read."""
     texts = {
-        "epoch": f"{row['epoch']} of {epochs}",
+        "epoch": f"{row['epoch']:{len(str(epochs))}} of {epochs}",
         "lr": f"{row['lr']:.3g}",
         "seconds": f"{row['seconds']:.1f}",
     }

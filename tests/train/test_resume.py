@@ -8,12 +8,17 @@ import time
 import numpy as np
 import processes
 import pytest
+import torch
 import yaml
 from PIL import Image
 
+from cnncourse.recipe import read
+from cnncourse.train import Run
 from cnncourse.train.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the processes are forked")
+
+FILES = ["best.pt", "last.pt", "metrics.jsonl", "metrics.png", "recipe.yaml"]
 
 # All that a checkpoint must bring back: momentum, averaged weights, running statistics, the order of the images,
 # what augmentation, mixing and dropout draw, and the place in the schedule.
@@ -63,10 +68,11 @@ def numbers(rows):
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
 
 
-def test_five_kills_change_no_number(recipe, tmp_path):
+@pytest.mark.parametrize("goes_on", ["command line", "notebook"])
+def test_five_kills_change_no_number(recipe, tmp_path, goes_on):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     code, out, err = processes.run(["train", recipe, "--out", undisturbed], tmp_path / "a")
-    assert (code, err) == (0, "") and out.count("\n") == 14
+    assert (code, err) == (0, "") and out.count("\n") == 2 + 1 + 14 + 2
 
     moments = random.Random(5)
     words = ["train", recipe, "--out", killed]
@@ -89,8 +95,12 @@ def test_five_kills_change_no_number(recipe, tmp_path):
             assert state["rows"][: len(done)] == done
         words = ["train", "--resume", killed]
 
-    code, _, err = processes.run(words, tmp_path / "b")
-    assert (code, err) == (0, "")
+    if goes_on == "command line":
+        code, _, err = processes.run(words, tmp_path / "b")
+        assert (code, err) == (0, "")
+    else:
+        assert Run.open(killed).rows == rows(killed)
+        assert [row["epoch"] for row in Run.open(killed)][-1] == 14
     assert numbers(rows(killed)) == numbers(rows(undisturbed))
     for name in ("last.pt", "best.pt"):
         mine, theirs = (read_checkpoint(folder / name) for folder in (killed, undisturbed))
@@ -98,9 +108,9 @@ def test_five_kills_change_no_number(recipe, tmp_path):
         for part in ("model", "averaged"):
             assert mine[part].keys() == theirs[part].keys()
             assert all((mine[part][key] == theirs[part][key]).all() for key in mine[part])
-    assert sorted(path.name for path in killed.iterdir()) == [
-        "best.pt", "last.pt", "metrics.jsonl", "recipe.yaml"
-    ]  # fmt: skip
+    for folder in (killed, undisturbed):
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert (killed / "recipe.yaml").read_bytes() == (undisturbed / "recipe.yaml").read_bytes()
 
 
 def test_a_kill_between_the_checkpoint_and_the_rows_loses_neither(recipe, tmp_path):
@@ -110,8 +120,28 @@ def test_a_kill_between_the_checkpoint_and_the_rows_loses_neither(recipe, tmp_pa
     done, best = rows(folder), read_checkpoint(folder / "best.pt")["epoch"]
     lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(lines[:2]))
+    (folder / "metrics.png").unlink()
     if best == 3:
         (folder / "best.pt").unlink()
     code, out, _ = processes.run(["train", "--resume", folder], tmp_path / "a")
-    assert code == 0 and out == "all 3 epochs are done; more with epochs=N\n"
+    assert code == 0 and out.startswith("all 3 epochs are done\n")
     assert rows(folder) == done and read_checkpoint(folder / "best.pt")["epoch"] == best
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
+def test_a_notebook_and_the_command_line_write_the_same(recipe, tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    assert processes.run(["train", recipe, "epochs=3", "--out", theirs], tmp_path / "a")[0] == 0
+    told = list(Run.start(read(recipe, epochs=3), ours))
+    assert told == rows(ours) and numbers(told) == numbers(rows(theirs))
+    for folder in (ours, theirs):
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert (ours / "recipe.yaml").read_bytes() == (theirs / "recipe.yaml").read_bytes()
+    for name in ("last.pt", "best.pt"):
+        mine, other = (read_checkpoint(folder / name) for folder in (ours, theirs))
+        assert numbers(mine.pop("rows")) == numbers(other.pop("rows"))
+        for part in ("model", "averaged"):
+            torch.testing.assert_close(mine.pop(part), other.pop(part), rtol=0, atol=0)
+        steps = (state["optimizer"].pop("state") for state in (mine, other))
+        torch.testing.assert_close(*steps, rtol=0, atol=0)
+        assert mine == other

@@ -12,8 +12,10 @@ from PIL import Image
 
 from cnncourse import data, models, runtime
 from cnncourse.data import ImageSet
+from cnncourse.objectives import Supervised
 from cnncourse.recipe import Recipe, RecipeError
-from cnncourse.train import run, studies, trainer_for
+from cnncourse.train import Run, RunError, assemble, run, studies, test_batches, trainer_for
+from cnncourse.train.checkpoint import read_checkpoint
 
 
 def stand_in(channels, side, classes, count=24, split="train"):
@@ -36,12 +38,12 @@ SETS = {
     "fashion_mnist_mini": None,
     "cifar10": (3, 32, 10),
     "cifar100_coarse": (3, 32, 20),
-    "folder": (3, 64, 2),  # larger than any model's input
+    "folder": (3, None, 2),
     "mnist": (1, 12, 10),  # smaller
 }
 
 
-embedded = functools.cache(data.load)
+embedded, embedded_spec = functools.cache(data.load), data.spec
 
 
 @pytest.fixture
@@ -52,9 +54,17 @@ def sets(monkeypatch):
         count = 24 if split == "train" else 12
         if SETS[name] is None:
             return embedded(name, split).select(torch.arange(count), split)
-        return stand_in(*SETS[name], count=count, split=split)
+        channels, side, classes = SETS[name]
+        return stand_in(channels, size or side, classes, count=count, split=split)
+
+    def spec(name, root=None):
+        if SETS[name] is None:
+            return embedded_spec(name)
+        channels, side, classes = SETS[name]
+        return data.Spec(tuple(f"class {k}" for k in range(classes)), channels, side)
 
     monkeypatch.setattr(data, "load", small)
+    monkeypatch.setattr(data, "spec", spec)
 
 
 PAIRS = [
@@ -74,8 +84,14 @@ def test_any_model_trains_on_any_data(sets, model, name):
     side = trainer.model.input_size
     assert images.shape == (8, trainer.model.in_channels, side, side) and labels.shape == (8,)
     assert trainer.model.num_classes == len(trainer.train.classes)
+    # The loss that the row states is the mean over the test images, counted by hand.
     (row,) = trainer.fit()
-    assert row["test_loss"] > 0
+    with torch.no_grad():
+        losses = [
+            torch.nn.functional.cross_entropy(trainer.model.eval()(x), y, reduction="none")
+            for x, y in trainer.test
+        ]
+    assert row["test_loss"] == pytest.approx(torch.cat(losses).mean().item(), rel=1e-5)
 
 
 def test_smaller_images_are_padded_and_larger_ones_reduced(sets):
@@ -86,14 +102,11 @@ def test_smaller_images_are_padded_and_larger_ones_reduced(sets):
     expected[10:22, 10:22] = (original - 0.5) / 0.25
     torch.testing.assert_close(images[0, 0], expected)
 
-    reduced = run.fitted(data.load("folder"), 32)
-    assert reduced.shape == (3, 32, 32) and reduced.images.dtype == torch.uint8
+    images, _ = next(iter(trainer_for(made.replace(data="cifar10", image_size=28)).test))
     small = torch.nn.functional.interpolate(
-        data.load("folder").images.float(), (32, 32), mode="bilinear", antialias=True
+        data.load("cifar10", "test").images.float(), (28, 28), mode="bilinear", antialias=True
     )
-    assert (reduced.images.float() - small).abs().max() <= 1
-    same = data.load("cifar10")
-    assert run.fitted(same, 32) is same
+    assert (images * 0.25 + 0.5 - small / 255).abs().max() <= 1.01 / 255
 
 
 def test_files_are_read_at_the_models_size(tmp_path):
@@ -123,11 +136,13 @@ def test_validation_images_come_out_of_the_training_set(sets):
     made = Recipe(model="lenet5", data="mnist_mini", validation=6, batch_size=9, device="cpu")
     trainer = trainer_for(made)
     assert (trainer.train.number, trainer.test.number) == (18, 6) and len(trainer.train) == 2
-    training, held_out = run.split(made)
-    whole = {image.numpy().tobytes() for image in data.load("mnist_mini").images}
-    parts = [{image.numpy().tobytes() for image in part.images} for part in (training, held_out)]
-    assert parts[0] | parts[1] == whole and not parts[0] & parts[1]
-    assert run.test_batches(made, trainer.model).number == 12
+    plain = made.replace(batch_size=1)
+    sides = trainer_for(plain).train, trainer_for(plain).test, trainer_for(plain.replace(validation=0)).train
+    training, held_out, whole = (
+        {x.numpy().tobytes() for images, _ in side for x in images} for side in sides
+    )
+    assert training | held_out == whole and not training & held_out and len(whole) == 24
+    assert test_batches(made, trainer.model).number == 12
     assert trainer_for(made.replace(validation=0)).test.number == 12
 
 
@@ -148,8 +163,9 @@ def test_what_cannot_be_batched_is_refused(sets, monkeypatch):
     with pytest.raises(RecipeError, match="batch_size is 25 and the training set has 24 images"):
         trainer_for(made)
     several = runtime.Machine(torch.device("cpu"), world=3)
+    monkeypatch.setattr(assemble, "machine_for", lambda recipe: several)
     with pytest.raises(RecipeError, match="batch_size is 8, which 3 processes cannot share equally"):
-        run.batches_for(made.replace(batch_size=8), data.load("mnist_mini"), 32, several, training=True)
+        trainer_for(made.replace(batch_size=8))
 
 
 def test_a_restored_model_is_the_saved_one(sets, tmp_path):
@@ -157,9 +173,9 @@ def test_a_restored_model_is_the_saved_one(sets, tmp_path):
     trainer = trainer_for(made)
     list(trainer.fit())
     trainer.save(tmp_path / "last.pt")
-    model, recipe, state = run.restore(tmp_path / "last.pt")
-    assert recipe == made and state["epoch"] == 1 and not model.training
-    for a, b in zip(model.parameters(), trainer.averaged.module.parameters(), strict=True):
+    trained = run.Trained(tmp_path / "last.pt", "cpu")
+    assert trained.recipe == made and trained.epoch == 1 and not trained.model.training
+    for a, b in zip(trained.model.parameters(), trainer.averaged.module.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -260,7 +276,7 @@ def test_a_study_records_what_it_did(folders, monkeypatch):
     assert recorded["momentum"] == 0.9 and recorded["weight_decay"] == 1e-4 and recorded["lr"] == 0.01
     assert recorded["model_options"] == {} and "data_root" not in recorded and "seed" not in recorded
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", result["date"]) and result["command"] == "make results NAME=tiny"
-    assert result["environment"]["threads"] == torch.get_num_threads()
+    assert result["environment"]["threads"] == 1
 
 
 def test_the_value_chosen_is_the_best_on_held_out_images(folders, monkeypatch):
@@ -318,7 +334,7 @@ def test_recording_writes_the_file_that_is_read(folders, capsys):
     studies.record(name)
     content = json.loads((folders.results / "tiny.json").read_text())
     assert content["study"] == "tiny" and content["title"] == "Two poolings"
-    assert "lenet5 mnist_mini seed 0 epoch 1 · lr" in capsys.readouterr().out
+    assert "lenet5 mnist_mini seed 0 epoch 1 of 1 · lr 0." in capsys.readouterr().out
     assert [path.name for path in folders.results.iterdir()] == ["tiny.json"]
 
 
@@ -328,14 +344,140 @@ def test_an_unknown_study_is_named_with_those_there_are(folders):
         studies.read_study("tinny")
 
 
-def test_a_row_in_one_line():
-    row = {
-        "epoch": 2,
-        "lr": 0.0123,
-        "train_loss": 0.5,
-        "train_accuracy": 0.75,
-        "seconds": 1.25,
-        "images_per_second": 12345.6,
-    }
-    assert studies.line(row) == "epoch 2 · lr 0.0123 · train 0.5000 · 0.7500 · 1.2 s · 12,346 images/s"
-    assert "test 0.4000 · 0.8000" in studies.line({**row, "test_loss": 0.4, "test_accuracy": 0.8})
+def test_an_interrupted_study_goes_on_with_the_next_run(folders, monkeypatch):
+    name = study(
+        folders,
+        changes={"epochs": 1},
+        seeds=[0, 1],
+        tune={"lr": [0.003, 0.03]},
+        variants={"average": {"model_options.pooling": "average"}, "max": {"model_options.pooling": "max"}},
+    )
+    undisturbed = studies.run_study(name, report=lambda text: None)
+    trainer_for, describe, made = studies.trainer_for, runtime.describe, []
+
+    def interrupted(recipe):
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.append(recipe)
+        return trainer_for(recipe)
+
+    monkeypatch.setattr(studies, "trainer_for", interrupted)
+    monkeypatch.setattr(runtime, "describe", lambda machine: {**describe(machine), "device": "the first"})
+    with pytest.raises(KeyboardInterrupt):
+        studies.record(name)
+    unfinished = folders.results / "tiny.unfinished.jsonl"
+    assert len(unfinished.read_text().splitlines()) == 5 and not (folders.results / "tiny.json").exists()
+    unfinished.write_text(unfinished.read_text() + '{"run": {"reci')  # where a kill cut it
+
+    # It goes on elsewhere: the three runs that are left, and each says where it ran if that was not here.
+    again = []
+    monkeypatch.setattr(studies, "trainer_for", lambda recipe: again.append(recipe) or trainer_for(recipe))
+    monkeypatch.setattr(runtime, "describe", lambda machine: {**describe(machine), "device": "the second"})
+    studies.record(name)
+    result = studies.recorded(name)
+    assert [recipe.model_options["pooling"] for recipe in [*made, *again]] == ["average"] * 4 + ["max"] * 4
+    assert len(made) == 5 and len(again) == 3 and not unfinished.exists()
+    assert result["environment"]["device"] == "the second"
+    first, second = (result["variants"][variant]["runs"] for variant in ("average", "max"))
+    assert [run["environment"]["device"] for run in first] == ["the first"] * 2
+    assert all(len(run["environment"]["commit"] or "no commit") >= 9 for run in first)
+    assert not any("environment" in run for run in second)
+    for variant, outcome in undisturbed["variants"].items():
+        assert result["variants"][variant]["mean"] == outcome["mean"]
+        assert result["variants"][variant]["trials"] == outcome["trials"]
+
+
+# ── A run in a folder, from a notebook ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def made():
+    options = {"normalization": "batch", "dropout": 0.2}
+    return Recipe(
+        model="lenet5", data="mnist_mini", model_options=options, validation=8, augment=["crop"], epochs=4,
+        batch_size=8, mixup=0.2, ema=0.9, device="cpu",
+    )  # fmt: skip
+
+
+def numbers(rows):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_stops_anywhere_and_goes_on(sets, made, tmp_path):
+    whole = Run.start(made, tmp_path / "whole")
+    assert whole.rows == [] and whole.best is None and not (tmp_path / "whole").exists()
+    told = list(whole)
+    assert [row["epoch"] for row in told] == [1, 2, 3, 4] and told == whole.rows and whole.complete
+    names = ["best.pt", "last.pt", "metrics.jsonl", "metrics.png", "recipe.yaml"]
+    assert files(tmp_path / "whole") == names
+
+    for row in Run.start(made, tmp_path / "run"):
+        if row["epoch"] == 2:
+            break
+    run = Run.open(tmp_path / "run")
+    assert numbers(run.rows) == numbers(told[:2]) and not run.complete
+    assert numbers(run) == numbers(told[2:]) and numbers(run.rows) == numbers(told)
+    assert files(tmp_path / "run") == names
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = (read_checkpoint(tmp_path / folder / name) for folder in ("run", "whole"))
+        assert ours["epoch"] == theirs["epoch"]
+        for part in ("model", "averaged"):
+            assert all(torch.equal(ours[part][key], theirs[part][key]) for key in theirs[part])
+    assert (tmp_path / "run/recipe.yaml").read_text() == (tmp_path / "whole/recipe.yaml").read_text()
+    with pytest.raises(RecipeError, match="already holds a run"):
+        Run.start(made, tmp_path / "run")
+
+
+def test_a_run_has_the_model_of_its_best_epoch(sets, made, tmp_path):
+    run = Run.start(made.replace(monitor="validation_loss"), tmp_path)
+    rows = list(run)
+    best = min(rows, key=lambda row: row["validation_loss"])
+    assert run.best == best and run.monitor == "validation_loss"
+    trained = run.trained("cpu")
+    assert trained.epoch == best["epoch"] and not run.model("cpu").training
+    # evaluate reads the test set, with the mean and the deviation of the run.
+    mean, std = (
+        torch.tensor(each)[:, None, None] for each in (run.trainer.train.mean, run.trainer.train.std)
+    )
+    images, labels = data.load("mnist_mini", "test").images, data.load("mnist_mini", "test").labels
+    x = torch.nn.functional.pad(images / 255, (2, 2, 2, 2))
+    with torch.no_grad():
+        logits = trained.model((x - mean) / std)
+    found = run.evaluate(device="cpu")
+    assert found["loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-4)
+    assert found["accuracy"] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert found["images"] == 12 and int(found["confusion"].sum()) == 12
+    for number in range(2):
+        Image.fromarray(images[number, 0].numpy()).save(tmp_path / f"{number}.png")
+    shares = run.predict([tmp_path / "0.png", tmp_path / "1.png"], "cpu")
+    torch.testing.assert_close(shares, logits[:2].softmax(1), rtol=1e-4, atol=1e-5)
+
+
+def test_a_monitor_that_is_no_column_is_refused(sets, made, tmp_path):
+    with pytest.raises(RunError, match=r"monitor is 'test_accuracy', expected one of .*validation_accuracy"):
+        list(Run.start(made.replace(monitor="test_accuracy"), tmp_path))
+
+
+def test_what_torch_computes_with_is_put_back(sets, made, tmp_path):
+    def settings():
+        return (
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+        )
+
+    before, seen = settings(), []
+    forward = Supervised.forward
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Supervised, "forward", lambda *args: seen.append(settings()) or forward(*args))
+        run = Run.start(made.replace(threads=2, deterministic=True, epochs=2), tmp_path)
+        for _ in run:
+            assert settings() == before  # between two rows, too
+        run.trainer.evaluate(run.trainer.test)
+    assert set(seen) == {(2, True, False)} and settings() == before
+    run.evaluate(device="cpu")
+    assert settings() == before
