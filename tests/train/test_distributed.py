@@ -95,10 +95,8 @@ def test_torchrun_gives_the_losses_of_one_process(recipe, alone, tmp_path):
     assert [line.partition(" ")[0] for line in said[6:]] == ["complete:", "next:"]
     losses = column(alone, "train_loss")
     assert losses[0] - losses[-1] > 1e-3  # it learns: the steps are not all alike
-    for name in ("train_loss", "validation_loss"):
+    for name in ("lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
         assert largest_difference(alone, tmp_path / "run", name) <= SAME
-    for name in ("lr", "train_accuracy", "validation_accuracy"):
-        assert column(alone, name) == column(tmp_path / "run", name)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "best.pt", "last.pt", "metrics.jsonl", "metrics.png", "recipe.yaml"
     ]  # fmt: skip

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import processes
 import pytest
-import torch
 import yaml
 from PIL import Image
 
@@ -137,11 +136,3 @@ def test_a_notebook_and_the_command_line_write_the_same(recipe, tmp_path):
     for folder in (ours, theirs):
         assert sorted(path.name for path in folder.iterdir()) == FILES
     assert (ours / "recipe.yaml").read_bytes() == (theirs / "recipe.yaml").read_bytes()
-    for name in ("last.pt", "best.pt"):
-        mine, other = (read_checkpoint(folder / name) for folder in (ours, theirs))
-        assert numbers(mine.pop("rows")) == numbers(other.pop("rows"))
-        for part in ("model", "averaged"):
-            torch.testing.assert_close(mine.pop(part), other.pop(part), rtol=0, atol=0)
-        steps = (state["optimizer"].pop("state") for state in (mine, other))
-        torch.testing.assert_close(*steps, rtol=0, atol=0)
-        assert mine == other
