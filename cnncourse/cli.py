@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from . import measure, models, recipe, runtime, train
+from . import data, measure, models, recipe, runtime, train
 from .recipe import RecipeError
 from .train import run, studies
 from .train.checkpoint import RunError
@@ -349,7 +349,7 @@ def _in_one_sentence():
     process = f"process {os.environ['RANK']}: " if os.environ.get("RANK", "0") != "0" else ""
     try:
         yield
-    except (RecipeError, RunError, OSError, MemoryError, KeyboardInterrupt) as error:
+    except (RecipeError, RunError, data.BrokenImage, OSError, MemoryError, KeyboardInterrupt) as error:
         if _traceback:
             raise
         code = 2 if isinstance(error, RecipeError) else 130 if isinstance(error, KeyboardInterrupt) else 1

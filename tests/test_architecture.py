@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "objectives": set(),
     "train": {"data", "models", "objectives", "recipe", "runtime", "analysis", "figures"},
     "widgets": {"scratch", "models", "photographs"},
-    "cli": {"figures", "measure", "models", "recipe", "runtime", "train"},
+    "cli": {"data", "figures", "measure", "models", "recipe", "runtime", "train"},
     "__main__": {"cli"},
 }
 # Parts that must work, and start fast, without torch.

@@ -521,12 +521,13 @@ def test_the_bar_that_a_person_watches_changes_no_number(cnncourse, recipe, tmp_
         (["model=lenet6"], "model is 'lenet6', expected one of lenet5, "),
         (["data=mnist_min"], "nearest is 'mnist_mini'"),
         (["epoch=3"], "the key 'epoch' is unknown: did you mean 'epochs'? (on the command line)"),
-        (["model_options.poling=max"], "'poling'"),
+        (["model_options.poling=max"], "nearest is 'pooling' (on the command line)"),
         (["model_options.pooling=maximum"], "'maximum'"),
         (["lr=fast"], "lr is 'fast', expected a number"),
         (["epochs=1.5"], "epochs is 1.5, expected a whole number"),
         (["lr"], "'lr' is not of the form key=value"),
         (["augment=[crop"], "is not YAML"),
+        (["augment=[flop]"], "nearest is 'flip' (on the command line)"),
         (["batch_size=161"], "batch_size is 161 and the training set has 160 images"),
         (["validation=160"], "160"),
         (["device=tpu"], "device is 'tpu', expected"),
@@ -750,3 +751,20 @@ def test_study_lists_studies_and_prints_what_is_recorded(cnncourse):
     assert ["lenet_pooling", studies.read_study("lenet_pooling")["title"]] in listed
     assert cnncourse("study", "--table")[1] == studies.results_table() + "\n"
     assert failed(cnncourse("study", "lenet_poolin"), 2, "'lenet_poolin' is no study, expected one of ")
+
+
+@pytest.mark.parametrize("workers", ["null", "0"])
+def test_a_broken_image_of_a_folder_is_one_sentence(cnncourse, tmp_path, workers):
+    for split in ("train", "test"):
+        for name in ("cats", "dogs"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(4):
+                Image.new("L", (40, 30), 60 * i).save(tmp_path / split / name / f"{i}.png")
+    made = tmp_path / "folder.yaml"
+    made.write_text(
+        f"model: lenet5\ndata: folder\ndata_root: {tmp_path}\nbatch_size: 4\nepochs: 1\ndevice: cpu\n"
+    )
+    broken = tmp_path / "train" / "dogs" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:50])
+    answer = cnncourse("train", made, "--out", tmp_path / "run", f"workers={workers}")
+    assert failed(answer, 1, f"{broken} cannot be read as an image")

@@ -32,13 +32,13 @@ import numpy as np
 import torch
 
 from .batches import Batches, Together
-from .images import check_size, read_image
+from .images import BrokenImage, check_size, read_image
 from .official import OFFICIAL, files_of, load_official
 from .sets import FolderSet, ImageSet, Spec, folder_spec, mean_and_std, read_folder, split_off
 
 __all__ = [
-    "Batches", "FolderSet", "ImageSet", "Spec", "Together", "load", "mean_and_std", "names", "read_image", "spec",
-    "split_off",
+    "Batches", "BrokenImage", "FolderSet", "ImageSet", "Spec", "Together", "load", "mean_and_std", "names",
+    "read_image", "spec", "split_off",
 ]  # fmt: skip
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from .. import checks
 from .augment import AUGMENTATIONS, augmentations, color, epoch_key, erase, rotate, shift_and_flip, uniform
+from .images import BrokenImage
 
 # Images that are decoded one by one are kept decoded up to this many bytes, and decoded again every epoch beyond it.
 RESIDENT_BYTES = 2_000_000_000
@@ -179,7 +180,7 @@ class Batches:
         self._loader.batch_sampler.lists = [places[share].tolist() for share in shares]
         for images in self._loader:
             if isinstance(images, str):
-                raise RuntimeError(images)
+                raise BrokenImage(images)
             yield self._padded(images.to(self.device, non_blocking=True))
             if self._iteration is not this:
                 raise RuntimeError("these batches were iterated anew: with workers, one iteration at a time")
@@ -251,7 +252,7 @@ class _Pixels(torch.utils.data.Dataset):
     def __getitems__(self, indices):
         try:
             return self.image_set.fetch(torch.tensor(indices, dtype=torch.int64))
-        except RuntimeError as error:  # raised again by the batches, without a traceback
+        except BrokenImage as error:  # raised again by the batches, without a traceback
             return str(error)
 
 

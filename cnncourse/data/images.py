@@ -18,6 +18,10 @@ UPRIGHT = {
 }
 
 
+class BrokenImage(RuntimeError):
+    """A file that cannot be read as an image, said in one sentence."""
+
+
 def read_image(path, size=None, channels=None):
     """The picture in a file, upright, as a uint8 tensor (C, H, W).
 
@@ -29,7 +33,7 @@ def read_image(path, size=None, channels=None):
     CMYK becomes RGB without a color profile, and RGB gray as 0.299 R + 0.587 G + 0.114 B. Alpha is dropped: a
     transparent pixel gets the color that is stored for it. Of an animation, the first picture is taken.
 
-    A file that is broken, no image, or of 32 bits a value: RuntimeError that names it.
+    A file that is broken, no image, or of 32 bits a value: `BrokenImage`, a RuntimeError, that names it.
     """
     from PIL import Image
 
@@ -100,4 +104,4 @@ def _opened(path):
             yield file
     except Exception as error:  # Pillow's readers raise what they meet: OSError, SyntaxError, zlib.error …
         reason = "it is not of a known image format" if isinstance(error, UnidentifiedImageError) else error
-        raise RuntimeError(f"{path} cannot be read as an image ({reason}): repair or remove it") from error
+        raise BrokenImage(f"{path} cannot be read as an image ({reason}): repair or remove it") from error

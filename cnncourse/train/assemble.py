@@ -51,7 +51,7 @@ def model_for(recipe, spec=None):
             recipe.model, len(spec.classes), spec.channels, recipe.image_size, **recipe.model_options
         )
     except (ValueError, TypeError) as error:
-        raise RecipeError(str(error)) from error
+        raise RecipeError(str(error), "model_options") from error
     if recipe.weights:
         start_from(model, recipe.weights)
     return model
@@ -138,14 +138,14 @@ def _spec(recipe):
 
 
 @contextlib.contextmanager
-def _said():
+def _said(key=None):
     """What is wrong with the data is the recipe's fault where an argument is wrong, else the run's."""
     try:
         yield
     except RecipeError:
         raise
     except ValueError as error:
-        raise RecipeError(str(error).replace("root is required", "data_root is required")) from error
+        raise RecipeError(str(error).replace("root is required", "data_root is required"), key) from error
     except RuntimeError as error:
         raise RunError(str(error)) from error
 
@@ -206,19 +206,20 @@ def _batches(recipe, image_set, side, machine, batch_size, augment=(), views=Non
         )
     if training and batch_size % machine.world:
         raise RecipeError(f"batch_size is {batch_size}, which {machine.world} processes cannot share equally")
-    return data.Batches(
-        image_set,
-        batch_size,
-        device=machine.device,
-        augment=() if views else augment,
-        views=views,
-        shuffle=training,
-        drop_last=training,
-        seed=recipe.seed,
-        size=side,
-        workers=recipe.workers,
-        prefetch=recipe.prefetch,
-        rank=machine.rank,
-        world=machine.world,
-        channels_last=recipe.channels_last,
-    )
+    with _said("views" if views else "augment"):
+        return data.Batches(
+            image_set,
+            batch_size,
+            device=machine.device,
+            augment=() if views else augment,
+            views=views,
+            shuffle=training,
+            drop_last=training,
+            seed=recipe.seed,
+            size=side,
+            workers=recipe.workers,
+            prefetch=recipe.prefetch,
+            rank=machine.rank,
+            world=machine.world,
+            channels_last=recipe.channels_last,
+        )

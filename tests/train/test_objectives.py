@@ -248,6 +248,8 @@ def test_no_decay_leaves_biases_and_norms_alone():
         ({"image_size": 30}, "input_size of lenet5 must be 28"),
         ({"model": "lenet"}, "model is 'lenet', expected one of lenet5, .* nearest is 'lenet5'"),
         ({"data": "mnist_min"}, "data is 'mnist_min', .* nearest is 'mnist_mini'"),
+        ({"augment": ["flop"]}, "augment must be one of flip, .* nearest is 'flip'"),
+        ({"views": [["flop"]]}, "augment must be one of flip, .* nearest is 'flip'"),
         ({"weights": "/nowhere"}, "weights is /nowhere, which cannot be read: No such file"),
     ],
 )
