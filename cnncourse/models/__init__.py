@@ -11,8 +11,8 @@ import inspect
 
 from torch import nn
 
+from .. import checks
 from . import lenet
-from .parts import check_choice
 
 BUILDERS = {
     "lenet5": lenet.lenet5,
@@ -28,7 +28,7 @@ def names() -> list[str]:
 
 def options(name: str) -> dict[str, object]:
     """What can be changed in a model, and what it is without a change: {"activation": "tanh", …}."""
-    check_choice("name", name, BUILDERS)
+    checks.choice("name", name, BUILDERS)
     parameters = inspect.signature(BUILDERS[name]).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
@@ -55,7 +55,7 @@ def build(
             raise ValueError(
                 f"{name} is built as published and takes no changes, got {change}={changes[change]!r}"
             )
-        check_choice(f"a change of {name}", change, allowed)
+        checks.choice(f"a change of {name}", change, allowed)
     given = {"num_classes": num_classes, "in_channels": in_channels}
     if "input_size" in allowed and "input_size" not in changes:
         given["input_size"] = image_size

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.functional import avg_pool2d
 from torch.nn.utils import parametrize
 
-from .parts import ACTIVATIONS, Network, ScaledTanh, check_choice, check_integer, check_probability
+from .. import checks
+from .parts import ACTIVATIONS, Network, ScaledTanh
 
 # Blocks.
 
@@ -155,12 +156,12 @@ class LeNet(Network):
         self, name, num_classes, in_channels, input_size,
         *, activation, pooling, normalization, dropout, initialization,
     ):  # fmt: skip
-        check_choice("activation", activation, ACTIVATIONS)
-        check_choice("pooling", pooling, POOLINGS)
-        check_choice("normalization", normalization, ("none", "batch"))
-        check_probability("dropout", dropout)
-        check_choice("initialization", initialization, ("default", "xavier"))
-        layers, width, side = {}, check_integer("in_channels", in_channels, 1), input_size
+        checks.choice("activation", activation, ACTIVATIONS)
+        checks.choice("pooling", pooling, POOLINGS)
+        checks.choice("normalization", normalization, ("none", "batch"))
+        checks.real("dropout", dropout, 0, below=1)
+        checks.choice("initialization", initialization, ("default", "xavier"))
+        layers, width, side = {}, checks.integer("in_channels", in_channels, 1), input_size
 
         # Convolutions and poolings follow the side of their maps; the first full layer reads all maps in one row.
         for row in CONFIGS[name]:
@@ -180,7 +181,7 @@ class LeNet(Network):
                 layers |= _full(row.name, width, row.units, dropout)
                 layers[f"{row.name}_activation"] = ACTIVATIONS[activation]()
                 width = row.units
-        layers |= _full("output", width, check_integer("num_classes", num_classes, 1), dropout)
+        layers |= _full("output", width, checks.integer("num_classes", num_classes, 1), dropout)
         super().__init__(name, layers, num_classes, in_channels, input_size)
         if initialization == "xavier":
             for layer in self:
@@ -221,7 +222,7 @@ def lenet5(
     initialization: "default" is torch's; "xavier" draws all weights by Glorot's uniform rule, which the sigmoid needs.
     """
     options = locals()
-    if check_integer("input_size", input_size, 1) != 28 and input_size < 32:
+    if checks.integer("input_size", input_size, 1) != 28 and input_size < 32:
         raise ValueError(f"input_size of lenet5 must be 28 (then C1 pads by 2), 32 or more, got {input_size}")
     return LeNet("lenet5", **options)
 
@@ -244,7 +245,7 @@ def cifar_cnn(
     adds 2·(32 + 32 + 64) = 256 parameters.
     """
     options = locals()
-    if check_integer("input_size", input_size, 1) < 8:
+    if checks.integer("input_size", input_size, 1) < 8:
         raise ValueError(f"input_size of cifar_cnn must be 8 or more, got {input_size}")
     return LeNet("cifar_cnn", **options)
 
@@ -256,9 +257,9 @@ def lenet5_1998(num_classes=10, in_channels=1):
     1.7159·tanh(2x/3), and the outputs are distances to ten fixed drawings, negated here (see RadialBasis). Weights are
     drawn uniformly from ±2.4/fan-in. The paper's images have −0.1 as paper and 1.175 as ink.
     """
-    if check_integer("num_classes", num_classes, 1) != 10:
+    if checks.integer("num_classes", num_classes, 1) != 10:
         raise ValueError(f"num_classes of lenet5_1998 must be 10, its outputs draw digits, got {num_classes}")
-    if check_integer("in_channels", in_channels, 1) != 1:
+    if checks.integer("in_channels", in_channels, 1) != 1:
         raise ValueError(f"in_channels of lenet5_1998 must be 1, as published, got {in_channels}")
     c3 = _drawn(nn.Conv2d(6, 16, 5), [25 * len(row) for row in C3_READS])
     parametrize.register_parametrization(c3, "weight", Connections(C3_READS, in_channels=6))

@@ -1,17 +1,10 @@
-"""What the model files share: the activations by name, and checks that say in one sentence what is wrong."""
+"""What the model files share: networks of named layers in a row, activations by name, the check of an input."""
 
 from collections import OrderedDict
-from functools import partial
 
 import torch
 import torch.fx
 from torch import nn
-
-from ..checks import choice as check_choice  # noqa: F401
-from ..checks import integer as check_integer  # noqa: F401
-from ..checks import real
-
-check_probability = partial(real, least=0, below=1)
 
 
 class ScaledTanh(nn.Module):

@@ -1,6 +1,7 @@
 """LeNetLive: draw a digit and see every layer of a LeNet-5 answer."""
 
 import base64
+import copy
 import hashlib
 import io
 import json
@@ -200,6 +201,10 @@ class LeNetLive(Explorer):
             self.unit = [min(index, n - 1) for index, n in zip(self.unit, size, strict=True)]
 
     # --- results
+
+    def model(self):
+        """The network that answers, as a torch module of its own, float32: see `models.build("lenet5")`."""
+        return copy.deepcopy(load_model(self.folder)).float()
 
     def received(self):
         """The pixels that the network gets, without their border → uint8 (28, 28)."""

@@ -92,6 +92,14 @@ def test_another_network_answers_as_torch_does(other, name):
     np.testing.assert_allclose(explorer.probabilities(), probabilities, rtol=0, atol=1e-6)
 
 
+def test_the_network_can_be_taken_out():
+    explorer = LeNetLive()
+    net = explorer.model()
+    with torch.no_grad():
+        net.c1.weight.zero_()  # it is the caller's own
+    assert explorer.model().c1.weight.abs().max() > 0 and explorer.model().c1.weight.dtype == torch.float32
+
+
 def test_random_numbers_stay_as_they_are(other):
     """A cell that shows the explorer changes nothing in the cells below it."""
     before = torch.get_rng_state()
