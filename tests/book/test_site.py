@@ -90,6 +90,12 @@ def test_pictures_have_a_size_and_are_light(page):
         assert image["loading"] == "lazy" or (place == 0 and image["loading"] == "eager")
         if image["src"].startswith("data:"):
             assert len(image["src"]) < 12_000, image["alt"]
+        elif image["src"].endswith(".svg"):  # an explorer's still picture: drawn in lines, at any size
+            drawing = (source.parent / image["src"]).read_bytes()
+            assert image["loading"] == "lazy" and len(gzip.compress(drawing)) < 100_000, image["alt"]
+            drawn = BeautifulSoup(drawing, "html.parser").svg
+            stated, true = (int(it["width"]) / int(it["height"]) for it in (image, drawn))
+            assert stated == pytest.approx(true, rel=0.01)
         else:
             with Image.open(source.parent / image["src"]) as picture:
                 assert picture.format == "WEBP"
