@@ -14,6 +14,7 @@ PACKAGE = ROOT / "cnncourse"
 MAY_IMPORT = {
     "scratch": set(),
     "figures": set(),
+    "exercises": set(),
     "photographs": set(),
     "measure": set(),
     "models": set(),
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # Parts that must work, and start fast, without torch.
-WITHOUT_TORCH = ["scratch", "figures", "photographs", "widgets", "recipe"]
+WITHOUT_TORCH = ["scratch", "figures", "photographs", "widgets", "recipe", "exercises"]
 
 
 def part_of(path):
