@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "checks": set(),
     "scratch": set(),
     "figures": set(),
+    "exercises": set(),
     "photographs": set(),
     "measure": set(),
     "models": set(),
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # Parts that must work, and start fast, without torch.
-WITHOUT_TORCH = ["checks", "scratch", "figures", "photographs", "widgets", "recipe"]
+WITHOUT_TORCH = ["checks", "scratch", "figures", "photographs", "widgets", "recipe", "exercises"]
 
 
 def part_of(path):
