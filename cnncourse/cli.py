@@ -226,7 +226,7 @@ def find_lr(
     with _in_one_sentence():
         if not 0 < low < high < math.inf:
             raise RecipeError(
-                f"low is {low:g} and high is {high:g}, expected finite rates with 0 < low < high"
+                f"low and high must be finite rates with 0 < low < high, got {low:g} and {high:g}"
             )
         path, values = _recipe_file(name), recipe.overrides(changes or [])
         with _where_from(values, path):
@@ -276,9 +276,10 @@ def list_models(
     """List the models, their sizes, and the options that model_options can set; with a name, its layers."""
     with _in_one_sentence():
         if name:
-            if name not in models.names():
-                raise RecipeError(f"{name!r} is no model, expected one of {', '.join(models.names())}")
-            model = models.build(name)
+            try:
+                model = models.build(name)
+            except ValueError as error:
+                raise RecipeError(str(error)) from error
             side = model.input_size or 224
             typer.echo(str(measure.table(model, (1, model.in_channels, side, side))))
             return

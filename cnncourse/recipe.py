@@ -17,6 +17,8 @@ from pathlib import Path
 
 import yaml
 
+from . import checks
+
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "exponential", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -108,7 +110,9 @@ class Recipe:
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise RecipeError("nesterov is true, which needs optimizer sgd and a momentum above 0")
         if self.warmup > self.epochs:
-            raise RecipeError(f"warmup is {self.warmup:g} epochs, expected at most epochs, {self.epochs}")
+            raise RecipeError(
+                f"warmup must be at most epochs, which is {self.epochs}, got {self.warmup:g}", "warmup"
+            )
         if self.unlabelled_batch and self.labels is None:
             raise RecipeError(
                 f"unlabelled_batch is {self.unlabelled_batch}, which needs labels, how many to keep"
@@ -143,7 +147,7 @@ KEYS = tuple(entry.name for entry in dataclasses.fields(Recipe))
 def from_dict(values, where="the recipe"):
     """The `Recipe` with these values."""
     if not isinstance(values, dict):
-        raise RecipeError(f"{where} is {_shown(values)}, expected keys and values, such as `model: lenet5`")
+        raise RecipeError(f"{where} must hold keys and values, such as `model: lenet5`, got {_shown(values)}")
     for key in values:
         if key not in KEYS:
             near = difflib.get_close_matches(str(key), KEYS, 1, cutoff=0.5)
@@ -167,7 +171,7 @@ def read_values(path):
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} cannot be read as a recipe: {_reason(error)}") from error
     if not isinstance(values, dict):
-        raise RecipeError(f"{path} holds {_shown(values)}, expected keys and values, such as `model: lenet5`")
+        raise RecipeError(f"{path} must hold keys and values, such as `model: lenet5`, got {_shown(values)}")
     return values
 
 
@@ -291,11 +295,17 @@ def _view(view):
     return tuple(words)
 
 
+def chosen(key, value, names):
+    """`value` if it is one of `names`; what is wrong is a `RecipeError` of this key."""
+    try:
+        return checks.choice(key, value, names)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(str(error), key) from error
+
+
 def _in_range(key, value):
-    if key in _CHOICES and value not in _CHOICES[key]:
-        near = difflib.get_close_matches(value, _CHOICES[key], 1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"{key} is {value!r}, expected one of {', '.join(_CHOICES[key])}{hint}", key)
+    if key in _CHOICES:
+        chosen(key, value, _CHOICES[key])
     if key in _AT_LEAST and value is not None and value < _AT_LEAST[key]:
         raise _wrong(key, value, f"at least {_AT_LEAST[key]}")
     if key in _BELOW_ONE and not 0 <= value < 1:
@@ -309,7 +319,7 @@ def _in_range(key, value):
 
 
 def _wrong(key, value, expected):
-    return RecipeError(f"{key} is {_shown(value)}, expected {expected}", key.partition(".")[0])
+    return RecipeError(f"{key} must be {expected}, got {_shown(value)}", key.partition(".")[0])
 
 
 def _shown(value):

@@ -126,7 +126,7 @@ def start(device="auto", *, precision="float32", deterministic=False, threads=1)
     An unknown name: ValueError. A device that this machine lacks: RuntimeError.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     chosen = _device(device)
     if deterministic and chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -159,7 +159,7 @@ def _device(name):
     except (RuntimeError, TypeError):
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f'device is {name!r}, expected "auto", "cpu", "cuda", "cuda:0" … or "mps"')
+        raise ValueError(f'device must be "auto", "cpu", "cuda", "cuda:0" … or "mps", got {name!r}')
     if device.type == "cuda":
         index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0

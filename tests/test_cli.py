@@ -486,7 +486,7 @@ def test_models_shows_the_layers_of_one(cnncourse):
     code, out, err = cnncourse("models", "lenet5")
     assert (code, err) == (0, "")
     assert out == str(measure.table(models.build("lenet5"), (1, 1, 32, 32))) + "\n" and "61,706" in out
-    assert failed(cnncourse("models", "lenet6"), 2, "'lenet6' is no model, expected one of lenet5, ")
+    assert failed(cnncourse("models", "lenet6"), 2, "name must be one of lenet5, ")
 
 
 @pytest.mark.filterwarnings("default")
@@ -518,20 +518,20 @@ def test_the_bar_that_a_person_watches_changes_no_number(cnncourse, recipe, tmp_
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["model=lenet6"], "model is 'lenet6', expected one of lenet5, "),
+        (["model=lenet6"], "model must be one of lenet5, "),
         (["data=mnist_min"], "nearest is 'mnist_mini'"),
         (["epoch=3"], "the key 'epoch' is unknown: did you mean 'epochs'? (on the command line)"),
         (["model_options.poling=max"], "nearest is 'pooling' (on the command line)"),
         (["model_options.pooling=maximum"], "'maximum'"),
-        (["lr=fast"], "lr is 'fast', expected a number"),
-        (["epochs=1.5"], "epochs is 1.5, expected a whole number"),
+        (["lr=fast"], "lr must be a number, got 'fast'"),
+        (["epochs=1.5"], "epochs must be a whole number, got 1.5"),
         (["lr"], "'lr' is not of the form key=value"),
         (["augment=[crop"], "is not YAML"),
         (["augment=[flop]"], "nearest is 'flip' (on the command line)"),
         (["batch_size=161"], "batch_size is 161 and the training set has 160 images"),
         (["validation=160"], "160"),
-        (["device=tpu"], "device is 'tpu', expected"),
-        (["data=folder"], "data_root is required for folder"),
+        (["device=tpu"], 'device must be "auto"'),
+        (["data=folder"], "data_root must be given for folder"),
     ],
 )
 def test_a_wrong_recipe_is_one_line_and_exit_code_2(cnncourse, recipe, tmp_path, words, sentence):
@@ -542,10 +542,18 @@ def test_a_wrong_recipe_is_one_line_and_exit_code_2(cnncourse, recipe, tmp_path,
 def test_an_error_says_where_the_value_came_from(cnncourse, recipe, tmp_path):
     out = ("--out", tmp_path / "run")
     assert failed(
-        cnncourse("train", recipe, *out, "model=lenet6"), 2, "model is 'lenet6'", "(on the command line)"
+        cnncourse("train", recipe, *out, "model=lenet6"), 2, "got 'lenet6'", "(on the command line)"
     )
-    assert failed(cnncourse("train", recipe, *out, "lr=-1"), 2, "lr is -1.0", "(on the command line)")
-    for line, sentence in (("model: lenet6", "model is 'lenet6'"), ("lr: -1", "lr is -1.0")):
+    assert failed(
+        cnncourse("train", recipe, *out, "lr=-1"),
+        2,
+        "lr must be a number above 0, got -1.0",
+        "(on the command line)",
+    )
+    for line, sentence in (
+        ("model: lenet6", "model must be one of lenet5, "),
+        ("lr: -1", "lr must be a number above 0"),
+    ):
         kept = [old for old in recipe.read_text().splitlines() if not old.startswith(line.split(":")[0])]
         wrong = tmp_path / "wrong.yaml"
         wrong.write_text("\n".join([*kept, line]))
@@ -562,7 +570,7 @@ def test_a_programmers_error_shows_its_traceback_and_a_users_only_when_asked(
         sys, "argv", ["cnncourse", "train", str(recipe), "--out", str(tmp_path / "a"), "lr=-1"]
     )
     sys.argv.append("--traceback")
-    with pytest.raises(RecipeError, match=r"lr is -1\.0"):
+    with pytest.raises(RecipeError, match=r"lr must be a number above 0, got -1\.0"):
         cli.main()
 
     def wrong(*_):
@@ -750,7 +758,9 @@ def test_study_lists_studies_and_prints_what_is_recorded(cnncourse):
     assert (code, err) == (0, "") and [name for name, _ in listed] == studies.studies()
     assert ["lenet_pooling", studies.read_study("lenet_pooling")["title"]] in listed
     assert cnncourse("study", "--table")[1] == studies.results_table() + "\n"
-    assert failed(cnncourse("study", "lenet_poolin"), 2, "'lenet_poolin' is no study, expected one of ")
+    assert failed(
+        cnncourse("study", "lenet_poolin"), 2, "study must be one of ", "the nearest is 'lenet_pooling'"
+    )
 
 
 @pytest.mark.parametrize("workers", ["null", "0"])

@@ -21,18 +21,17 @@ Folders have torchvision's layout, so one root serves both:
 Every file is checked by MD5 (torchvision's constants) when it arrives and each time it is read.
 """
 
-import difflib
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .. import checks
 from .batches import Batches, Together
-from .images import BrokenImage, check_size, read_image
+from .images import BrokenImage, read_image
 from .official import OFFICIAL, files_of, load_official
 from .sets import FolderSet, ImageSet, Spec, folder_spec, mean_and_std, read_folder, split_off
 
@@ -71,9 +70,9 @@ def load(name, split="train", root=None, size=None):
     for or lacks: ValueError.
     """
     root = _checked(name, root)
-    _one_of("split", split, ("train", "test"))
+    checks.choice("split", split, ("train", "test"))
     if size is not None:
-        check_size(size)
+        checks.integer("size", size, 1)
         if name != "folder":
             raise ValueError(
                 f"size is {size}, but only folder takes one: the images of {name} have their own"
@@ -100,12 +99,12 @@ def spec(name, root=None):
 
 def _checked(name, root):
     """root, as None or a path, after both were checked."""
-    _one_of("name", name, names())
-    if root is not None and not isinstance(root, str | os.PathLike):
-        raise TypeError(f"root is {root!r}, expected None or the path of a folder")
+    checks.choice("name", name, names())
     if root is None and name == "folder":
-        raise ValueError("root is required for folder: the path that holds train/CLASS/ and test/CLASS/")
-    return None if root is None else Path(root).expanduser()
+        raise ValueError(
+            "root must be given for folder: the path that holds train/CLASS/ and test/CLASS/, got None"
+        )
+    return None if root is None else checks.path("root", root)
 
 
 # ── The embedded subsets: SET/train.npz, SET/test.npz, and a manifest with their SHA-256 ─────────────────────────────
@@ -146,13 +145,3 @@ def _installed(name, file, parse=bytes):
         raise RuntimeError(
             f"{name} is not whole in this installation ({file}: {error}): install the package again"
         ) from error
-
-
-def _one_of(argument, value, known):
-    if not isinstance(value, str):
-        raise TypeError(f"{argument} is {value!r}, expected one of {', '.join(known)}")
-    if value not in known:
-        nearest = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0)[0]
-        raise ValueError(
-            f"{argument} is {value!r}, expected one of {', '.join(known)}; the nearest is {nearest!r}"
-        )

@@ -1,10 +1,11 @@
 """The one reader of picture files: for training, prediction and examples alike."""
 
 import contextlib
-import os
 
 import numpy as np
 import torch
+
+from .. import checks
 
 # EXIF orientation → what turns the picture upright: a name in Pillow's Image.Transpose.
 UPRIGHT = {
@@ -37,12 +38,11 @@ def read_image(path, size=None, channels=None):
     """
     from PIL import Image
 
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path is {path!r}, expected the path of a picture file")
+    checks.path("path", path)
     if size is not None:
-        check_size(size)
+        checks.integer("size", size, 1)
     if channels not in (None, 1, 3):
-        raise ValueError(f"channels is {channels!r}, expected None, 1 or 3")
+        raise ValueError(f"channels must be None, 1 or 3, got {channels!r}")
 
     with _opened(path) as file:
         channels = channels or _channels(file)
@@ -65,13 +65,6 @@ def channels_of(path):
     """1 if the picture in a file is gray, else 3; only its header is read."""
     with _opened(path) as file:
         return _channels(file)
-
-
-def check_size(size):
-    if not isinstance(size, int) or isinstance(size, bool):
-        raise TypeError(f"size is {size!r}, expected None or an integer, the side of the images in pixels")
-    if size < 1:
-        raise ValueError(f"size is {size}, expected at least 1, the side of the images in pixels")
 
 
 def _channels(file):

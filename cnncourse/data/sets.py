@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import checks
 from .images import channels_of, read_image
 
 
@@ -50,22 +51,22 @@ class ImageSet:
     def __post_init__(self):
         images, labels = self.images, self.labels
         if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8 or images.ndim != 4:
-            raise ValueError(f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W)")
+            raise ValueError(f"images must be a uint8 tensor (N, C, H, W), got {_describe(images)}")
         if (
             not isinstance(labels, torch.Tensor)
             or labels.dtype != torch.int64
             or labels.shape != images.shape[:1]
         ):
-            raise ValueError(f"labels is {_describe(labels)}, expected an int64 tensor ({len(images)},)")
+            raise ValueError(f"labels must be an int64 tensor ({len(images)},), got {_describe(labels)}")
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
             raise ValueError(
-                f"labels runs from {labels.min()} to {labels.max()}, expected 0 to {len(self.classes) - 1}: "
-                f"classes has {len(self.classes)} names"
+                f"labels must lie in 0 … {len(self.classes) - 1}, the places of the {len(self.classes)} classes, "
+                f"got {labels.min()} to {labels.max()}"
             )
         for field in ("mean", "std"):
             if len(getattr(self, field)) != images.shape[1]:
                 raise ValueError(
-                    f"{field} has {len(getattr(self, field))} values, expected {images.shape[1]}, one per channel"
+                    f"{field} must have {images.shape[1]} values, one per channel, got {len(getattr(self, field))}"
                 )
 
     def __len__(self):
@@ -104,17 +105,9 @@ def split_off(image_set, count, seed=0):
     Which ones is drawn by `seed` alone; both sets keep the order of the images, and the training mean and std.
     image_set: an `ImageSet` or a `FolderSet`; held_out's split is called "validation".
     """
-    if not isinstance(image_set, ImageSet | FolderSet):
-        raise TypeError(f"image_set is {_describe(image_set)}, expected an ImageSet or a FolderSet")
-    for argument, value in (("count", count), ("seed", seed)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{argument} is {value!r}, expected an integer")
-    if not 0 < count < len(image_set):
-        raise ValueError(
-            f"count is {count}, expected 1 to {len(image_set) - 1}: image_set has {len(image_set)} images"
-        )
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed}, expected an integer from 0, below 2**63")
+    checks.instance("image_set", image_set, ImageSet | FolderSet, "an ImageSet or a FolderSet")
+    checks.integer("count", count, 1, len(image_set) - 1)
+    checks.integer("seed", seed, 0, 2**63 - 1)
 
     sizes = torch.bincount(image_set.labels, minlength=len(image_set.classes))
     shares = sizes * count // len(image_set)
@@ -146,7 +139,7 @@ def mean_and_std(images):
         or not images.numel()
     ):
         raise ValueError(
-            f"images is {_describe(images)}, expected a uint8 tensor (N, C, H, W) that is not empty"
+            f"images must be a uint8 tensor (N, C, H, W) that is not empty, got {_describe(images)}"
         )
     values = torch.arange(256, dtype=torch.float64) / 255
     means, deviations = [], []

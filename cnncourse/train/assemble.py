@@ -6,7 +6,6 @@ for row in trainer.fit(): ...
 
 import contextlib
 import dataclasses
-import difflib
 import inspect
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from .. import data, models, runtime
 from ..objectives import OBJECTIVES
-from ..recipe import RecipeError
+from ..recipe import RecipeError, chosen
 from .checkpoint import RunError, measured_weights, read_checkpoint
 from .trainer import Trainer, machine_for, supervised_options
 
@@ -43,7 +42,7 @@ def trainer_for(recipe, objective=None):
 
 def model_for(recipe, spec=None):
     """The recipe's network, for its data (or for those of `spec`), with the weights of its seed or those it names."""
-    _known("model", recipe.model, models.names())  # before its data are looked for
+    chosen("model", recipe.model, models.names())  # before its data are looked for
     spec = spec or _spec(recipe)
     runtime.seed(recipe.seed)
     try:
@@ -59,11 +58,11 @@ def model_for(recipe, spec=None):
 
 def objective_for(recipe, classes):
     """The recipe's objective for data of these classes."""
-    kind = OBJECTIVES[_known("objective", recipe.objective, OBJECTIVES)]
+    kind = OBJECTIVES[chosen("objective", recipe.objective, OBJECTIVES)]
     options = supervised_options(recipe) if recipe.objective == "supervised" else recipe.objective_options
     known = [name for name, p in inspect.signature(kind).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name in options:
-        _known("objective_options", name, known)
+        chosen("objective_options", name, known)
     return kind(len(classes), **options)
 
 
@@ -109,15 +108,6 @@ def best_checkpoint(path):
     return found[0]
 
 
-def _known(key, name, names):
-    if name not in names:
-        near = difflib.get_close_matches(name, list(names), 1, cutoff=0)[0]
-        raise RecipeError(
-            f"{key} is {name!r}, expected one of {', '.join(names)}; the nearest is {near!r}", key
-        )
-    return name
-
-
 # ── Images ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -134,7 +124,7 @@ def _side(recipe, model):
 
 def _spec(recipe):
     with _said():
-        return data.spec(_known("data", recipe.data, data.names()), recipe.data_root)
+        return data.spec(chosen("data", recipe.data, data.names()), recipe.data_root)
 
 
 @contextlib.contextmanager
@@ -145,7 +135,7 @@ def _said(key=None):
     except RecipeError:
         raise
     except ValueError as error:
-        raise RecipeError(str(error).replace("root is required", "data_root is required"), key) from error
+        raise RecipeError(str(error).replace("root must be given", "data_root must be given"), key) from error
     except RuntimeError as error:
         raise RunError(str(error)) from error
 

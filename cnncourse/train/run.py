@@ -124,7 +124,7 @@ class Run:
     def _quality(self, row):
         if self.monitor not in row:
             columns = [name for name in row if name.startswith(("train_", "validation_", "test_"))]
-            raise RunError(f"monitor is {self.monitor!r}, expected one of the columns {', '.join(columns)}")
+            raise RunError(f"monitor must be one of the columns {', '.join(columns)}, got {self.monitor!r}")
         return -row[self.monitor] if "loss" in self.monitor else row[self.monitor]
 
     def trained(self, device="auto"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from .. import recipe, runtime
+from .. import checks, recipe, runtime
 from ..recipe import RecipeError
 from .assemble import test_batches, trainer_for
 from .checkpoint import write_whole
@@ -40,8 +40,7 @@ def studies():
 
 def read_study(name):
     """The study of this name: title, base recipe, seeds, tune (key → values to try), variants (name → changes)."""
-    if name not in studies():
-        raise RecipeError(f"{name!r} is no study, expected one of {', '.join(studies())}")
+    recipe.chosen("study", name, studies())
     study = yaml.safe_load((STUDIES / f"{name}.yaml").read_text(encoding="utf-8"))
     base = yaml.safe_load((RECIPES / study["recipe"]).read_text(encoding="utf-8"))
     study["base"] = recipe.changed(base, study.get("changes", {}))
@@ -184,11 +183,8 @@ def record(name, data_root=None):
 
 def recorded(name):
     """What results/NAME.json holds: the runs of a study, with their seeds, rows, device, versions and command."""
-    path = RESULTS / f"{name}.json"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in RESULTS.glob("*.json")))
-        raise ValueError(f"{name!r} is not recorded, expected one of {known}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    checks.choice("name", name, sorted(path.stem for path in RESULTS.glob("*.json")))
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def results_table():

@@ -536,10 +536,10 @@ def test_the_spec_of_cifar_is_in_its_small_file(monkeypatch, tmp_path, name, dat
 @pytest.mark.parametrize(
     "arguments, error, words",
     [
-        ({"name": "minst"}, ValueError, "name is 'minst'.*nearest is 'mnist'"),
-        ({"name": None}, TypeError, "name is None"),
-        ({"name": "mnist", "root": 3}, TypeError, "root is 3"),
-        ({"name": "folder"}, ValueError, "root is required for folder"),
+        ({"name": "minst"}, ValueError, "name must be .* got 'minst'.*nearest is 'mnist'"),
+        ({"name": None}, TypeError, "name must be .* got None"),
+        ({"name": "mnist", "root": 3}, TypeError, "root must be a path, got 3"),
+        ({"name": "folder"}, ValueError, "root must be given for folder"),
     ],
 )
 def test_spec_refuses(arguments, error, words):
@@ -695,7 +695,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     ],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(name, nearest):
-    with pytest.raises(ValueError, match=f"name is '{name}'.*nearest is '{nearest}") as caught:
+    with pytest.raises(ValueError, match=f"name must be .* got '{name}'.*nearest is '{nearest}") as caught:
         data.load(name)
     assert all(known in str(caught.value) for known in data.names())
 
@@ -710,16 +710,16 @@ def test_names():
 @pytest.mark.parametrize(
     "arguments, error, words",
     [
-        ({"name": 3}, TypeError, "name is 3"),
-        ({"name": None}, TypeError, "name is None"),
+        ({"name": 3}, TypeError, "name must be .* got 3"),
+        ({"name": None}, TypeError, "name must be .* got None"),
         (
             {"name": "mnist_mini", "split": "valid"},
             ValueError,
-            "split is 'valid', expected one of train, test",
+            "split must be one of train, test.* got 'valid'",
         ),
-        ({"name": "mnist_mini", "split": True}, TypeError, "split is True"),
-        ({"name": "mnist_mini", "root": 3}, TypeError, "root is 3, expected None or the path of a folder"),
-        ({"name": "mnist", "root": b"x"}, TypeError, "root is b'x'"),
+        ({"name": "mnist_mini", "split": True}, TypeError, "split must be .* got True"),
+        ({"name": "mnist_mini", "root": 3}, TypeError, "root must be a path, got 3"),
+        ({"name": "mnist", "root": b"x"}, TypeError, "root must be a path, got b'x'"),
     ],
 )
 def test_load_refuses(arguments, error, words):
@@ -758,19 +758,22 @@ def test_an_image_set_describes_itself():
     [
         (
             {"images": torch.zeros(4, 3, 2, 2)},
-            r"images is a float32 tensor \(4, 3, 2, 2\), expected a uint8 tensor",
+            r"images must be a uint8 tensor.* got a float32 tensor \(4, 3, 2, 2\)",
         ),
-        ({"images": torch.zeros(4, 2, 2, dtype=torch.uint8)}, r"images is a uint8 tensor \(4, 2, 2\)"),
-        ({"images": np.zeros((4, 3, 2, 2), np.uint8)}, "images is a ndarray"),
+        (
+            {"images": torch.zeros(4, 2, 2, dtype=torch.uint8)},
+            r"images must be .* got a uint8 tensor \(4, 2, 2\)",
+        ),
+        ({"images": np.zeros((4, 3, 2, 2), np.uint8)}, "images must be .* got a ndarray"),
         (
             {"labels": torch.tensor([0, 1, 1])},
-            r"labels is a int64 tensor \(3,\), expected an int64 tensor \(4,\)",
+            r"labels must be an int64 tensor \(4,\).* got a int64 tensor \(3,\)",
         ),
-        ({"labels": torch.tensor([0, 1, 1, 1], dtype=torch.uint8)}, "labels is a uint8 tensor"),
-        ({"labels": torch.tensor([0, 1, 1, 2])}, "labels runs from 0 to 2, expected 0 to 1"),
-        ({"labels": torch.tensor([0, 1, 1, -1])}, "labels runs from -1 to 1"),
-        ({"mean": (0.1,)}, "mean has 1 values, expected 3"),
-        ({"std": (0.1,) * 4}, "std has 4 values, expected 3"),
+        ({"labels": torch.tensor([0, 1, 1, 1], dtype=torch.uint8)}, "labels must be .* got a uint8 tensor"),
+        ({"labels": torch.tensor([0, 1, 1, 2])}, "labels must lie in 0 … 1, .* got 0 to 2"),
+        ({"labels": torch.tensor([0, 1, 1, -1])}, "labels must lie in 0 … 1, .* got -1 to 1"),
+        ({"mean": (0.1,)}, "mean must have 3 values, one per channel, got 1"),
+        ({"std": (0.1,) * 4}, "std must have 3 values, one per channel, got 4"),
     ],
 )
 def test_an_image_set_refuses_what_does_not_fit(changes, words):
@@ -804,7 +807,7 @@ def test_mean_and_std_agree_with_numpy(n, c, h, w, seed):
 )
 def test_mean_and_std_refuses(images):
     with pytest.raises(
-        ValueError, match=r"images is a .*expected a uint8 tensor \(N, C, H, W\) that is not empty"
+        ValueError, match=r"images must be a uint8 tensor \(N, C, H, W\) that is not empty, got a "
     ):
         data.mean_and_std(images)
 

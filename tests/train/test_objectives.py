@@ -238,16 +238,16 @@ def test_no_decay_leaves_biases_and_norms_alone():
         ({"freeze": ["c2"]}, "freeze has 'c2', under which nothing is trained; the nearest is 'c"),
         ({"lr_factors": {"outputs": 2}}, "lr_factors has 'outputs', .*; the nearest is 'output'"),
         ({"freeze": ["c1", "c3", "c5", "f6", "output"]}, "freeze leaves no parameter to train"),
-        ({"objective": "simclr"}, "objective is 'simclr', expected one of supervised"),
+        ({"objective": "simclr"}, "objective must be one of supervised.* got 'simclr'"),
         (
             {"objective_options": {"auxilary": 1}},
-            "objective_options is 'auxilary', .* nearest is 'auxiliary'",
+            "objective_options must be .* got 'auxilary'; the nearest is 'auxiliary'",
         ),
         ({"labels": 321}, "labels is 321, but the training set has 320 images"),
         ({"validation": 320}, "validation is 320, but the training set has 320 images"),
         ({"image_size": 30}, "input_size of lenet5 must be 28"),
-        ({"model": "lenet"}, "model is 'lenet', expected one of lenet5, .* nearest is 'lenet5'"),
-        ({"data": "mnist_min"}, "data is 'mnist_min', .* nearest is 'mnist_mini'"),
+        ({"model": "lenet"}, "model must be one of lenet5, .* got 'lenet'; the nearest is 'lenet5'"),
+        ({"data": "mnist_min"}, "data must be .* got 'mnist_min'; the nearest is 'mnist_mini'"),
         ({"augment": ["flop"]}, "augment must be one of flip, .* nearest is 'flip'"),
         ({"views": [["flop"]]}, "augment must be one of flip, .* nearest is 'flip'"),
         ({"weights": "/nowhere"}, "weights is /nowhere, which cannot be read: No such file"),
@@ -390,7 +390,9 @@ def test_monitor_chooses_the_epoch_that_is_kept(tmp_path):
     rows = list(run)
     best = min(rows, key=lambda row: row["train_loss"])
     assert run.best == best and run.trained("cpu").epoch == best["epoch"]
-    with pytest.raises(RuntimeError, match="monitor is 'accuracy', expected one of the columns train_loss, "):
+    with pytest.raises(
+        RuntimeError, match=r"monitor must be one of the columns train_loss, .* got 'accuracy'"
+    ):
         list(Run.start(Recipe(**SMALL, monitor="accuracy"), tmp_path / "other"))
 
 

@@ -340,7 +340,7 @@ def test_recording_writes_the_file_that_is_read(folders, capsys):
 
 def test_an_unknown_study_is_named_with_those_there_are(folders):
     study(folders)
-    with pytest.raises(RecipeError, match="'tinny' is no study, expected one of tiny"):
+    with pytest.raises(RecipeError, match="study must be one of tiny, got 'tinny'; the nearest is 'tiny'"):
         studies.read_study("tinny")
 
 
@@ -458,7 +458,7 @@ def test_a_run_has_the_model_of_its_best_epoch(sets, made, tmp_path):
 
 
 def test_a_monitor_that_is_no_column_is_refused(sets, made, tmp_path):
-    with pytest.raises(RunError, match=r"monitor is 'test_accuracy', expected one of .*validation_accuracy"):
+    with pytest.raises(RunError, match=r"monitor must be one of .*validation_accuracy.* got 'test_accuracy'"):
         list(Run.start(made.replace(monitor="test_accuracy"), tmp_path))
 
 
