@@ -280,13 +280,13 @@ def list_models(
                 model = models.build(name)
             except ValueError as error:
                 raise RecipeError(str(error)) from error
-            side = model.input_size or 224
+            side = model.input_size or model.published_size
             typer.echo(str(measure.table(model, (1, model.in_channels, side, side))))
             return
         for known in models.names():
             model = models.build(known)
             count = sum(p.numel() for p in model.parameters() if p.requires_grad)
-            side = f"{model.in_channels}×{model.input_size}×{model.input_size}"
+            side = f"{model.in_channels}×{model.published_size}×{model.published_size}"
             typer.echo(f"{known:14s} {count:>12,} parameters   input {side:10s}  {model.num_classes} classes")
             for option, default in models.options(known).items():
                 typer.echo(f"{'':16s}{option}: {default}")

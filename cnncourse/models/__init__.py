@@ -2,9 +2,9 @@
 
     model = models.build("lenet5", num_classes=10, in_channels=1, activation="relu")
 
-Every model has `name`, `num_classes`, `in_channels` and `input_size` (the side of its square input in pixels, None
-where any side will do), takes images (N, in_channels, input_size, input_size) and returns logits (N, num_classes):
-head(features(x)), features (N, D).
+Every model has `name`, `num_classes`, `in_channels`, `published_size` (the side of the paper's images in pixels),
+`input_size` (the only side that it takes, None where any from `smallest` on will do), takes images
+(N, in_channels, H, W) and returns logits (N, num_classes): head(features(x)), features (N, D).
 """
 
 import inspect
@@ -12,13 +12,10 @@ import inspect
 from torch import nn
 
 from .. import checks
-from . import lenet
+from .families import BUILDERS
+from .weights import pretrained, transplant
 
-BUILDERS = {
-    "lenet5": lenet.lenet5,
-    "lenet5_1998": lenet.lenet5_1998,
-    "cifar_cnn": lenet.cifar_cnn,
-}
+__all__ = ["build", "names", "options", "pretrained", "transplant"]
 
 
 def names() -> list[str]:
@@ -56,11 +53,14 @@ def build(
                 f"{name} is built as published and takes no changes, got {change}={changes[change]!r}"
             )
         checks.choice(f"a change of {name}", change, allowed)
-    given = {"num_classes": num_classes, "in_channels": in_channels}
-    if "input_size" in allowed and "input_size" not in changes:
-        given["input_size"] = image_size
-    given = {argument: value for argument, value in given.items() if value is not None}
+    numbers = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    given = {argument: checks.integer(argument, n, 1) for argument, n in numbers.items() if n is not None}
+    side = given.pop("image_size", None)
+    if side and "input_size" in allowed:
+        changes = {"input_size": side} | changes
     model = BUILDERS[name](**given, **changes)
     if image_size is not None and model.input_size not in (None, image_size):
         raise ValueError(f"image_size of {name} must be {model.input_size}, got {image_size}")
+    if image_size is not None and image_size < model.smallest:
+        raise ValueError(f"image_size of {name} must be at least {model.smallest}, got {image_size}")
     return model

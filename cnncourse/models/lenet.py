@@ -161,7 +161,7 @@ class LeNet(Network):
         checks.choice("normalization", normalization, ("none", "batch"))
         checks.real("dropout", dropout, 0, below=1)
         checks.choice("initialization", initialization, ("default", "xavier"))
-        layers, width, side = {}, checks.integer("in_channels", in_channels, 1), input_size
+        layers, width, side = {}, in_channels, input_size
 
         # Convolutions and poolings follow the side of their maps; the first full layer reads all maps in one row.
         for row in CONFIGS[name]:
@@ -181,8 +181,8 @@ class LeNet(Network):
                 layers |= _full(row.name, width, row.units, dropout)
                 layers[f"{row.name}_activation"] = ACTIVATIONS[activation]()
                 width = row.units
-        layers |= _full("output", width, checks.integer("num_classes", num_classes, 1), dropout)
-        super().__init__(name, layers, num_classes, in_channels, input_size)
+        layers |= _full("output", width, num_classes, dropout)
+        super().__init__(name, layers, num_classes, in_channels, published_size=32, input_size=input_size)
         if initialization == "xavier":
             for layer in self:
                 if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -257,9 +257,9 @@ def lenet5_1998(num_classes=10, in_channels=1):
     1.7159·tanh(2x/3), and the outputs are distances to ten fixed drawings, negated here (see RadialBasis). Weights are
     drawn uniformly from ±2.4/fan-in. The paper's images have −0.1 as paper and 1.175 as ink.
     """
-    if checks.integer("num_classes", num_classes, 1) != 10:
+    if num_classes != 10:
         raise ValueError(f"num_classes of lenet5_1998 must be 10, its outputs draw digits, got {num_classes}")
-    if checks.integer("in_channels", in_channels, 1) != 1:
+    if in_channels != 1:
         raise ValueError(f"in_channels of lenet5_1998 must be 1, as published, got {in_channels}")
     c3 = _drawn(nn.Conv2d(6, 16, 5), [25 * len(row) for row in C3_READS])
     parametrize.register_parametrization(c3, "weight", Connections(C3_READS, in_channels=6))
@@ -279,7 +279,7 @@ def lenet5_1998(num_classes=10, in_channels=1):
         "f6_activation": ScaledTanh(),
         "output": RadialBasis(digit_bitmaps()),
     }
-    return Network("lenet5_1998", layers, num_classes, in_channels, input_size=32)
+    return Network("lenet5_1998", layers, num_classes, in_channels, published_size=32, input_size=32)
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
-"""What the model files share: networks of named layers in a row, activations by name, the check of an input."""
+"""What the model files share: networks of named layers in a row, the blocks that several families use, activations by
+name, the check of an input."""
 
 from collections import OrderedDict
 
@@ -33,16 +34,64 @@ ACTIVATIONS = {
 }
 
 
+# Blocks of several families.
+
+
+def sequential(**layers):
+    """Layers in a row, by name: sequential(conv=…, norm=…)."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def conv_norm(in_channels, channels, kernel=3, stride=1, groups=1, activation=nn.ReLU, **norm):
+    """Convolution without bias (padding keeps the side at stride 1), batch normalization, activation (None: none)."""
+    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+    last = {"activation": activation(inplace=True)} if activation else {}
+    return sequential(conv=conv, norm=nn.BatchNorm2d(channels, **norm), **last)
+
+
+class SqueezeExcitation(nn.Module):
+    """y = x · s(x): one factor a channel, made of the means of all channels. Hu et al., 2018.
+
+    s = gate(W₂ · activation(W₁ · mean(x)));  x (N, C, H, W), W₁ (hidden, C), W₂ (C, hidden)
+    """
+
+    def __init__(self, channels, hidden, *, activation=nn.ReLU, gate=nn.Sigmoid, bias=True):
+        super().__init__()
+        self.squeeze = nn.AdaptiveAvgPool2d(1)
+        self.down = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.activation = activation()
+        self.up = nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.gate = gate()
+
+    def forward(self, x):
+        return x * self.gate(self.up(self.activation(self.down(self.squeeze(x)))))
+
+
+def drawn_by_he(network):
+    """The network, its convolutions drawn by He's rule for ReLU, variance 2/fan-out, and their biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 class Network(nn.Sequential):
     """Named layers in a row, of which the last is the head: head(features(x)).
 
-    x (N, in_channels, input_size, input_size) → logits (N, num_classes)
+    x (N, in_channels, H, W) → logits (N, num_classes)
+
+    published_size  side of the square images of the paper, in pixels
+    input_size      the only side that it takes, or None: then H and W may be any from `smallest` on
     """
 
-    def __init__(self, name, layers, num_classes, in_channels, input_size):
+    def __init__(
+        self, name, layers, num_classes, in_channels, *, published_size, input_size=None, smallest=1
+    ):
         super().__init__(OrderedDict(layers))
-        self.name, self.num_classes = name, num_classes
-        self.in_channels, self.input_size = in_channels, input_size
+        self.name, self.num_classes, self.in_channels = name, num_classes, in_channels
+        self.published_size, self.input_size, self.smallest = published_size, input_size, smallest
 
     @property
     def head(self):
@@ -51,7 +100,7 @@ class Network(nn.Sequential):
 
     def features(self, x):
         """What the head reads: (N, D)."""
-        x = check_input(x, self.name, self.in_channels, self.input_size)
+        x = check_input(x, self)
         for layer in list(self)[:-1]:
             x = layer(x)
         return x
@@ -65,18 +114,17 @@ class Network(nn.Sequential):
         return nn.Sequential(OrderedDict(layers)) if isinstance(index, slice) else layers[1]
 
 
-def check_input(x, name, in_channels, input_size):
-    """x itself, if it is a batch of images (N, in_channels, side, side), side any where input_size is None."""
-    return _check_input(x, name, in_channels, input_size)
+def check_input(x, network):
+    """x itself, if it is a batch of images that the network takes."""
+    return _check_input(x, network.name, network.in_channels, network.input_size, network.smallest)
 
 
 # Traced by torch.fx, the check stays one call: a tracer's stand-in for x has no shape to look at.
 @torch.fx.wrap
-def _check_input(x, name, in_channels, input_size):
+def _check_input(x, name, in_channels, input_size, smallest):
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} takes a tensor of images, got {type(x).__name__}")
-    side = input_size or "side"
-    expected = f"(N, {in_channels}, {side}, {side})"
+    expected = f"(N, {in_channels}, {input_size or 'H'}, {input_size or 'W'})"
     if x.ndim != 4:
         raise ValueError(f"{name} takes images {expected}, got shape {tuple(x.shape)}")
     if x.shape[1] != in_channels:
@@ -87,6 +135,10 @@ def _check_input(x, name, in_channels, input_size):
     if input_size and x.shape[2:] != (input_size, input_size):
         raise ValueError(
             f"{name} takes images of {input_size}×{input_size} pixels, as in {expected}, got shape {tuple(x.shape)}"
+        )
+    if min(x.shape[2:]) < smallest:
+        raise ValueError(
+            f"{name} takes images of at least {smallest}×{smallest} pixels, got shape {tuple(x.shape)}"
         )
     if not x.is_floating_point():
         raise TypeError(f"{name} takes numbers with a fraction, such as float32, got {x.dtype}")
