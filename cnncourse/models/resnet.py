@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import pad, relu
 
 from .. import checks
-from .parts import Network, SqueezeExcitation, conv_norm, drawn_by_he, sequential
+from .parts import Network, SqueezeExcitation, conv_norm, drawn_by_he, norm_conv, sequential
 
 # Shortcuts, for blocks whose shape changes; the others have the identity. Without any, the network is a plain one.
 
@@ -171,11 +171,6 @@ class PreActivationBottleneck(PreActivation):
             unit2=norm_conv(channels, channels, 3, stride),
             unit3=norm_conv(channels, channels * self.expansion, 1),
         )
-
-
-def norm_conv(in_channels, channels, kernel, stride=1):
-    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False)
-    return sequential(norm=nn.BatchNorm2d(in_channels), activation=nn.ReLU(inplace=True), conv=conv)
 
 
 # The papers' tables.
