@@ -113,6 +113,11 @@ class Recipe:
             raise RecipeError(
                 f"warmup must be at most epochs, which is {self.epochs}, got {self.warmup:g}", "warmup"
             )
+        columns = "train_", f"{self.measured}_"
+        if self.monitor and not self.monitor.startswith(columns):
+            raise RecipeError(
+                f"monitor must be a column, {columns[0]}… or {columns[1]}…, got {self.monitor!r}", "monitor"
+            )
         if self.unlabelled_batch and self.labels is None:
             raise RecipeError(
                 f"unlabelled_batch is {self.unlabelled_batch}, which needs labels, how many to keep"

@@ -391,9 +391,9 @@ def test_monitor_chooses_the_epoch_that_is_kept(tmp_path):
     best = min(rows, key=lambda row: row["train_loss"])
     assert run.best == best and run.trained("cpu").epoch == best["epoch"]
     with pytest.raises(
-        RuntimeError, match=r"monitor must be one of the columns train_loss, .* got 'accuracy'"
+        RuntimeError, match=r"monitor must be one of the columns train_loss, .* got 'train_size'"
     ):
-        list(Run.start(Recipe(**SMALL, monitor="accuracy"), tmp_path / "other"))
+        list(Run.start(Recipe(**SMALL, monitor="train_size"), tmp_path / "other"))
 
 
 def test_the_objectives_of_recipes_are_objectives():
