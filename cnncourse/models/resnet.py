@@ -11,7 +11,6 @@ CVPR 2018; Wang et al., CVPR 2020).
 import math
 from typing import NamedTuple
 
-import torch
 from torch import nn
 from torch.nn.functional import pad, relu
 
