@@ -1,4 +1,4 @@
-"""ResNet: a block learns what to add to its input, y = x + F(x), so that one block more can do nothing worse than nothing.
+"""ResNet: a block learns what to add to its input, y = x + F(x); a block that learns nothing passes x on.
 
 He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
 Pre-activation: the same authors, "Identity mappings in deep residual networks", ECCV 2016.
