@@ -65,6 +65,15 @@ def test_without_shortcuts_the_plain_network_has_the_same_parameters():
     assert not torch.allclose(plain(x), residual.eval()(x))
 
 
+def test_half_the_width_has_half_the_channels_everywhere():
+    model = models.build("resnet20", width=0.5)
+    assert [getattr(model, f"stage{s}")[0].residual.unit1.conv.out_channels for s in (1, 2, 3)] == [8, 16, 32]
+    assert model.stem.conv.out_channels == 8 and model.output.in_features == 32
+    assert models.build("resnet50", width=1 / 16).output.in_features == 128
+    with pytest.raises(ValueError, match=r"width must be above 0, got 0\.0"):
+        models.build("resnet20", width=0)
+
+
 def test_a_block_adds_what_it_learned():
     block = models.build("resnet20").eval().stage2[0]
     x = torch.randn(2, 16, 8, 8)
