@@ -31,7 +31,10 @@ class MBConv(InvertedResidual):
 
 
 def with_stochastic_depth(network, most):
-    """The network, whose block l of L adds F(x) only with probability 1 − most · l/L while it is trained."""
+    """The network, whose block l = 0, 1, … of L adds nothing with probability p = most · l/L while it is trained.
+
+    Otherwise it adds F(x) / (1 − p), so that the mean is F(x). Huang et al., 2016.
+    """
     blocks = [layer for layer in network.modules() if isinstance(layer, MBConv)]
     for number, block in enumerate(blocks):
         if block.has_shortcut:
@@ -125,7 +128,9 @@ def build(name, num_classes=None, in_channels=3):
     num_classes = num_classes or (10 if config.small else 1000)
     stem = rounded(config.stem * config.width)
     rows = [
-        row._replace(channels=rounded(row.channels * config.width), blocks=math.ceil(row.blocks * config.depth))
+        row._replace(
+            channels=rounded(row.channels * config.width), blocks=math.ceil(row.blocks * config.depth)
+        )
         for row in config.stages
     ]
     body, width = stages(stem, rows, MBConv)

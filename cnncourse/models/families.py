@@ -5,7 +5,9 @@ from functools import partial
 from . import densenet, efficientnet, lenet, mobilenet, regnet, resnet
 
 # Families whose networks are rows of CONFIGS, built alike; TORCHVISION says what their layers are called there.
-FAMILIES = {name: family for family in (resnet, densenet, mobilenet, efficientnet, regnet) for name in family.CONFIGS}
+FAMILIES = {
+    name: family for family in (resnet, densenet, mobilenet, efficientnet, regnet) for name in family.CONFIGS
+}
 
 # name → builder(num_classes, in_channels, *, options)
 BUILDERS = {

@@ -76,6 +76,7 @@ class Config(NamedTuple):
     small: bool = False  # for images of 32 pixels: the stem has stride 1
 
 
+# The first paper's table has stride 2 at the last depthwise convolution, too; by its sizes, 7×7 in and out, it is 1.
 CONFIGS = {
     "mobilenet_v1": Config(separable, nn.ReLU, stem=32, stages=(  #                                32 × 112 × 112
         Stage(64, blocks=1, stride=1),  #                                                          64 × 112 × 112

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import pad, relu
 
 from .. import checks
-from .parts import Network, SqueezeExcitation, conv_norm, drawn_by_he, norm_conv, sequential
+from .parts import Network, SqueezeExcitation, classifier, conv_norm, drawn_by_he, norm_conv, sequential
 
 # Shortcuts, for blocks whose shape changes; the others have the identity. Without any, the network is a plain one.
 
@@ -250,11 +250,7 @@ def build(name, num_classes=None, in_channels=3, *, shortcut=None, width=1.0):
         layers[f"stage{number}"] = nn.Sequential(*blocks)
     if issubclass(config.block, PreActivation):
         layers |= {"norm": nn.BatchNorm2d(entering), "activation": nn.ReLU(inplace=True)}
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "output": nn.Linear(entering, num_classes),
-    }
+    layers |= classifier(entering, num_classes)
     size = 32 if config.small else 224
     return drawn_by_he(Network(name, layers, num_classes, in_channels, published_size=size))
 

@@ -25,6 +25,19 @@ COUNTS = {
     "wide_resnet50_2": 68_883_240,
     "se_resnet50": 28_071_976,
     "eca_resnet50": 25_557_118,
+    "densenet121": 7_978_856,
+    "mobilenet_v1": 4_231_976,
+    "mobilenet_v2": 3_504_872,
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_b4": 19_341_616,
+    "efficientnet_b5": 30_389_784,
+    "efficientnet_b6": 43_040_704,
+    "efficientnet_b7": 66_347_960,
+    "regnet_x_400mf": 5_495_976,
+    "regnet_y_400mf": 4_344_144,
 }
 # Names at torchvision whose networks are ours.
 SHARED = [name for name in FAMILIES if NAMES.get(name, name) in torchvision.models.list_models()
