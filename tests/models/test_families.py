@@ -10,11 +10,21 @@ from cnncourse import measure, models
 from cnncourse.models.families import FAMILIES
 from cnncourse.models.weights import NAMES
 
-# Trainable parameters, with the classes and channels of the paper.
+# Trainable parameters as published, with the classes and channels of the paper.
 COUNTS = {
     "lenet5": 61_706,
     "lenet5_1998": 60_000,
     "cifar_cnn": 145_578,
+    "alexnet": 62_378_344,
+    "alexnet_grouped": 60_965_224,
+    "alexnet_owt": 61_100_840,
+    "alexnet_mini": 231_382,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "vgg16_bn": 138_365_992,
+    "googlenet": 13_004_888,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
@@ -25,6 +35,7 @@ COUNTS = {
     "wide_resnet50_2": 68_883_240,
     "se_resnet50": 28_071_976,
     "eca_resnet50": 25_557_118,
+    "resnest50": 27_483_240,
     "densenet121": 7_978_856,
     "mobilenet_v1": 4_231_976,
     "mobilenet_v2": 3_504_872,
@@ -38,6 +49,8 @@ COUNTS = {
     "efficientnet_b7": 66_347_960,
     "regnet_x_400mf": 5_495_976,
     "regnet_y_400mf": 4_344_144,
+    "convnext_tiny": 28_589_128,
+    "vit_b_16": 86_567_656,
 }
 # Names at torchvision whose networks are ours.
 SHARED = [name for name in FAMILIES if NAMES.get(name, name) in torchvision.models.list_models()
