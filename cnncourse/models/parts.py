@@ -67,6 +67,29 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(self.up(self.activation(self.down(self.squeeze(x)))))
 
 
+def hidden(name, units_in, units, dropout):
+    """A fully connected layer, ReLU and dropout, by name: (N, units_in) → (N, units)."""
+    linear, activation = nn.Linear(units_in, units), nn.ReLU(inplace=True)
+    return {name: linear, f"{name}_activation": activation, f"{name}_dropout": nn.Dropout(dropout)}
+
+
+def classifier(width, num_classes, dropout=0.0):
+    """The mean over the grid and a linear layer, by name: (N, width, H, W) → (N, num_classes)."""
+    drop = {"dropout": nn.Dropout(dropout)} if dropout else {}
+    output = nn.Linear(width, num_classes)
+    return {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), **drop, "output": output}
+
+
+def drawn_normally(network, std):
+    """The network, the weights of its convolutions and linear layers drawn normally around 0, and their biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 def drawn_by_he(network):
     """The network, its convolutions drawn by He's rule for ReLU, variance 2/fan-out, and their biases zero."""
     for layer in network.modules():
