@@ -2,11 +2,13 @@
 
 from functools import partial
 
-from . import densenet, efficientnet, lenet, mobilenet, regnet, resnet
+from . import alexnet, densenet, efficientnet, googlenet, lenet, mobilenet, regnet, resnet, vgg
 
 # Families whose networks are rows of CONFIGS, built alike; TORCHVISION says what their layers are called there.
 FAMILIES = {
-    name: family for family in (resnet, densenet, mobilenet, efficientnet, regnet) for name in family.CONFIGS
+    name: family
+    for family in (alexnet, vgg, googlenet, resnet, densenet, mobilenet, efficientnet, regnet)
+    for name in family.CONFIGS
 }
 
 # name → builder(num_classes, in_channels, *, options)

@@ -92,6 +92,12 @@ def stages(width, rows, block):
     return layers, width
 
 
+def hidden(name, units_in, units, dropout):
+    """A fully connected layer, ReLU and dropout, by name: (N, units_in) → (N, units)."""
+    linear, activation = nn.Linear(units_in, units), nn.ReLU(inplace=True)
+    return {name: linear, f"{name}_activation": activation, f"{name}_dropout": nn.Dropout(dropout)}
+
+
 def classifier(width, num_classes, dropout=0.0):
     """The mean over the grid and a linear layer, by name: (N, width, H, W) → (N, num_classes)."""
     drop = {"dropout": nn.Dropout(dropout)} if dropout else {}
@@ -103,6 +109,16 @@ def rounded(channels, multiple=8):
     """The multiple nearest to `channels`: at least one, and the next higher where more than a tenth would be lost."""
     nearest = max(multiple, int(channels + multiple / 2) // multiple * multiple)
     return nearest if nearest >= 0.9 * channels else nearest + multiple
+
+
+def drawn_normally(network, std):
+    """The network, the weights of its convolutions and linear layers drawn normally around 0, and their biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 def drawn_by_he(network):
