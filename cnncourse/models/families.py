@@ -2,10 +2,12 @@
 
 from functools import partial
 
-from . import lenet, resnet
+from . import convnext, darts, lenet, modernized, resnest, resnet, vit
 
 # Families whose networks are rows of CONFIGS, built alike; TORCHVISION says what their layers are called there.
-FAMILIES = {name: family for family in (resnet,) for name in family.CONFIGS}
+FAMILIES = {
+    name: family for family in (resnet, resnest, modernized, convnext, vit, darts) for name in family.CONFIGS
+}
 
 # name → builder(num_classes, in_channels, *, options)
 BUILDERS = {

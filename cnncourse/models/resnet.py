@@ -11,7 +11,6 @@ CVPR 2018; Wang et al., CVPR 2020).
 import math
 from typing import NamedTuple
 
-import torch
 from torch import nn
 from torch.nn.functional import pad, relu
 
@@ -52,6 +51,15 @@ def bare_projection(in_channels, channels, stride):
     return nn.Conv2d(in_channels, channels, 1, stride, bias=False)
 
 
+def averaged_projection(in_channels, channels, stride):
+    """The mean over 2×2 windows, then the 1×1 convolution with stride 1, so that it reads all pixels: ResNet-D's.
+
+    He et al., "Bag of tricks for image classification with convolutional neural networks", CVPR 2019.
+    """
+    pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+    return sequential(pool=pool, unit=projection(in_channels, channels, 1))
+
+
 def shortcut(in_channels, channels, stride, kind):
     if kind == "none":
         return NoShortcut()
@@ -61,7 +69,8 @@ def shortcut(in_channels, channels, stride, kind):
 
 
 SHORTCUTS = {
-    "projection": projection, "bare projection": bare_projection, "padding": Padding, "none": NoShortcut,
+    "projection": projection, "bare projection": bare_projection, "averaged projection": averaged_projection,
+    "padding": Padding, "none": NoShortcut,
 }  # fmt: skip
 
 # What may follow the last convolution of F: one factor a channel.
@@ -189,6 +198,7 @@ class Config(NamedTuple):
     groups: int = 1  # of that convolution
     attention: str = ""
     shortcut: str = "projection"
+    deep_stem: bool = False  # three 3×3 convolutions in place of the first one of 7×7
     small: bool = (
         False  # for images of 32 pixels: a 3×3 convolution to 16 channels before the first stage, no pooling
     )
@@ -234,12 +244,18 @@ def build(name, num_classes=None, in_channels=3, *, shortcut=None):
     """A row of `CONFIGS`: a stem, stages of blocks, the mean over the grid, a linear head.
 
     num_classes  1,000, or 10 for the small ones, when left out
-    shortcut     of the blocks whose shape changes: "projection", "bare projection" (no norm) or "padding"; "none": no
-                 block has one, not even the identity: the plain network of the same layers. Left out: the paper's
+    shortcut     of the blocks whose shape changes: "projection", "bare projection" (no norm), "averaged projection" or
+                 "padding"; "none": no block has one, not even the identity: the plain network of the same layers.
+                 Left out: the paper's
     """
     config = CONFIGS[name]
     if shortcut is not None:
         config = config._replace(shortcut=checks.choice("shortcut", shortcut, SHORTCUTS))
+    return network(name, config, num_classes, in_channels)
+
+
+def network(name, config, num_classes, in_channels):
+    """The network of a Config, for the families that are ResNets with other blocks."""
     num_classes = num_classes or (10 if config.small else 1000)
     layers, width = stem(in_channels, config)
     for number, count in enumerate(config.blocks, 1):
@@ -266,6 +282,13 @@ def stem(in_channels, config):
     preactivation = issubclass(config.block, PreActivation)
     channels, kernel, stride = (16, 3, 1) if config.small else (64, 7, 2)
     first = conv_norm(in_channels, channels, kernel, stride)
+    if config.deep_stem:
+        half = channels // 2
+        first = sequential(
+            unit1=conv_norm(in_channels, half, 3, stride),
+            unit2=conv_norm(half, half),
+            unit3=conv_norm(half, channels),
+        )
     layers = {"stem": first[:1] if preactivation else first}
     if not config.small:
         layers["stem_pool"] = nn.MaxPool2d(3, stride=2, padding=1)
