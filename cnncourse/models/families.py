@@ -2,12 +2,30 @@
 
 from functools import partial
 
-from . import alexnet, densenet, efficientnet, googlenet, lenet, mobilenet, regnet, resnet, vgg
+from . import (
+    alexnet,
+    convnext,
+    darts,
+    densenet,
+    efficientnet,
+    googlenet,
+    lenet,
+    mobilenet,
+    modernized,
+    regnet,
+    resnest,
+    resnet,
+    vgg,
+    vit,
+)
 
 # Families whose networks are rows of CONFIGS, built alike; TORCHVISION says what their layers are called there.
 FAMILIES = {
     name: family
-    for family in (alexnet, vgg, googlenet, resnet, densenet, mobilenet, efficientnet, regnet)
+    for family in (
+        *(alexnet, vgg, googlenet, resnet, resnest, densenet, mobilenet, efficientnet, regnet),
+        *(modernized, convnext, vit, darts),
+    )
     for name in family.CONFIGS
 }
 

@@ -131,6 +131,16 @@ def drawn_by_he(network):
     return network
 
 
+def drawn_narrowly(network):
+    """The network, its convolutions and linear layers drawn normally with σ = 0.02, cut off at ±2, biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 class Network(nn.Sequential):
     """Named layers in a row, of which the last is the head: head(features(x)).
 

@@ -76,9 +76,12 @@ NAMES = {"alexnet_owt": "alexnet"}
 
 
 def renamed(name, rules):
-    """Our name of a tensor: what stands before its last dot is looked up in `rules`, patterns → replacements."""
+    """Our name of a tensor: the whole of it, or what stands before its last dot, is looked up in `rules`, patterns →
+    replacements."""
     layer, dot, kind = name.rpartition(".")
     for pattern, replacement in rules.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(replacement)
         if match := re.fullmatch(pattern, layer):
             return match.expand(replacement) + dot + kind
     return name
