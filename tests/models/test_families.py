@@ -50,6 +50,9 @@ COUNTS = {
     "regnet_x_400mf": 5_495_976,
     "regnet_y_400mf": 4_344_144,
     "convnext_tiny": 28_589_128,
+    "convnext_small": 50_223_688,
+    "convnext_base": 88_591_464,
+    "modernized_resnet50": 28_589_128 - (3 * 96 + 3 * 192 + 9 * 384 + 3 * 768),  # without layer scale
     "vit_b_16": 86_567_656,
 }
 # Names at torchvision whose networks are ours.
