@@ -46,8 +46,9 @@ def count(parameters):
 
 
 def test_the_searched_network_has_the_authors_count():
+    paper = darts.Config(nodes=4, cells=8, channels=16, operations=tuple(darts.OPERATIONS))
     with torch.device("meta"):
-        model = models.build("darts")
+        model = darts.network("darts", paper, 10, 3)
     assert count(model.weight_parameters()) == 1_930_618
     # Nodes with 2, 3, 4 and 5 edges of 8 operations, for both kinds of cells.
     assert [tuple(alpha.shape) for alpha in model.architecture_parameters()] == [(2 + 3 + 4 + 5, 8)] * 2
@@ -56,7 +57,7 @@ def test_the_searched_network_has_the_authors_count():
 @pytest.mark.parametrize(("genotype", "published"), [("darts_v2", 3_349_342), (P_DARTS, 3_433_798)])
 def test_found_networks_have_the_authors_counts(genotype, published):
     with torch.device("meta"):
-        model = models.build("darts", genotype=genotype, cells=20, channels=36)
+        model = models.build("darts_mini", genotype=genotype, cells=20, channels=36)
     assert measure.parameters(model).total == published
     assert model.architecture_parameters() == [] and count(model.weight_parameters()) == published
 
@@ -64,7 +65,7 @@ def test_found_networks_have_the_authors_counts(genotype, published):
 def test_sizes():
     with torch.device("meta"):
         table = measure.table(
-            models.build("darts", genotype="darts_v2", cells=20, channels=36), (1, 3, 32, 32)
+            models.build("darts_mini", genotype="darts_v2", cells=20, channels=36), (1, 3, 32, 32)
         )
     sizes = {row.layer: row.output_shape[1:] for row in table.rows if row.output_shape}
     assert sizes["stem.conv"] == (3 * 36, 32, 32)
@@ -231,7 +232,7 @@ def test_a_genotype_can_be_written_in_a_recipe():
 )
 def test_cells_at_a_third_and_two_thirds_halve_the_side(cells, halving):
     with torch.device("meta"):
-        model = models.build("darts", genotype="darts_v2", cells=cells)
+        model = models.build("darts_mini", genotype="darts_v2", cells=cells)
     assert [number for number, cell in enumerate(model.cells) if cell.halves] == halving
 
 
