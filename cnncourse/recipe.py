@@ -38,7 +38,7 @@ class Recipe:
 
     model        its name, its options (model_options), the side of its images (image_size; None: the model's own, to
                  which smaller ones are zero-padded, or the data's where the model takes any), and weights to start
-                 from (a run's folder or checkpoint; a head of another size is left out)
+                 from (a run's folder or checkpoint, or "pretrained": torchvision's; a head of another size is left out)
     data         image set, root of the full sets, images held out of the training set to choose on (validation; 0
                  measures on the test set), augmentation by name (augment), or several views of each image (views)
     labels       how many training images keep their labels, as many of each class (None: all); the others come
@@ -112,6 +112,11 @@ class Recipe:
         if self.warmup > self.epochs:
             raise RecipeError(
                 f"warmup must be at most epochs, which is {self.epochs}, got {self.warmup:g}", "warmup"
+            )
+        columns = "train_", f"{self.measured}_"
+        if self.monitor and not self.monitor.startswith(columns):
+            raise RecipeError(
+                f"monitor must be a column, {columns[0]}… or {columns[1]}…, got {self.monitor!r}", "monitor"
             )
         if self.unlabelled_batch and self.labels is None:
             raise RecipeError(

@@ -98,8 +98,19 @@ def test_the_chapter_has_its_parts(path):
     assert "What to take along" in markdown
     assert "{admonition} Predict" in markdown
     assert 3 <= len(re.findall(r":class: answer dropdown", markdown)) <= 5
+    core, _, further = markdown.partition("\n## Going further")
+    if ":class: in-short" in core:
+        assert further and len(re.findall(":class: mistake", core)) <= 2
+        assert core.index(":class: in-short") < core.index("{admonition} Predict"), "In short comes first"
+        assert len(prose(core).split()) <= 2200
     setups = [cell for cell in cells(path) if "setup" in tags(cell)]
     assert (len(setups) == 1 and setups[0] is cells(path)[0]) or setups[0].source == cells(path)[0].source
+
+
+def prose(markdown):
+    """The text without directives, formulas and what the exercises say."""
+    main = markdown.partition("\n## Exercises")[0]
+    return re.sub(r"```.*?```|\$\$.*?\$\$|^:::.*$", "", main, flags=re.S | re.M)
 
 
 def test_no_chapter_is_costly():

@@ -92,6 +92,11 @@ def test_a_whole_number_serves_where_a_number_is_due():
         ({"labels": 0}, "labels must be at least 1.* got 0"),
         ({"image_size": "big"}, "image_size must be a whole number.* got 'big'"),
         ({"freeze": 3}, "freeze must be a list of names.* got 3"),
+        ({"monitor": "accuracy"}, "monitor must be a column, train_… or test_…, got 'accuracy'"),
+        (
+            {"monitor": "test_loss", "validation": 9},
+            "monitor must be .* train_… or validation_…, got 'test_loss'",
+        ),
         ({"objective": "other", "mixup": 0.2}, "mixup is 0.2, which needs objective supervised"),
     ],
 )

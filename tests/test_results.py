@@ -23,7 +23,8 @@ def test_every_study_is_recorded_and_every_record_is_a_study():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_can_be_read(path):
-    recipe.read(path)
+    made = recipe.read(path)
+    assert made.model in models.names() and made.data in data.names()
     assert path.read_text(encoding="utf-8").startswith("# "), "a recipe begins by saying what it is for"
 
 

@@ -39,8 +39,8 @@ def build(
 ) -> nn.Module:
     """A new network with random weights: build("lenet5", num_classes=10, in_channels=1, activation="relu").
 
-    num_classes, in_channels and image_size (the side of the images in pixels) left out (None) are the paper's own: 10,
-    1 and 32 for the LeNets, 10, 3 and 32 for cifar_cnn. Each network takes every size that its layers allow.
+    num_classes, in_channels and image_size (the side of the images in pixels) left out (None) are the paper's own. Each
+    network takes every size that its layers allow: `input_size` and `smallest` of the network say which.
     changes are the options of that network: `options(name)` lists them with their defaults. The weights are drawn
     from torch's global generator, so torch.manual_seed before the call fixes them.
     Raises ValueError or TypeError that names the argument: an unknown name, a change that this network does not have,

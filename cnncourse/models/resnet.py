@@ -1,4 +1,4 @@
-"""ResNet: a block learns what to add to its input, y = x + F(x), so that one block more can do nothing worse than nothing.
+"""ResNet: a block learns what to add to its input, y = x + F(x); a block that learns nothing passes x on.
 
 He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
 Pre-activation: the same authors, "Identity mappings in deep residual networks", ECCV 2016.
@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import pad, relu
 
 from .. import checks
-from .parts import Network, SqueezeExcitation, conv_norm, drawn_by_he, sequential
+from .parts import Network, SqueezeExcitation, classifier, conv_norm, drawn_by_he, norm_conv, sequential
 
 # Shortcuts, for blocks whose shape changes; the others have the identity. Without any, the network is a plain one.
 
@@ -95,7 +95,7 @@ class EfficientChannelAttention(nn.Module):
 
 def squeeze_excitation(channels):
     """The paper's: sixteen times fewer channels between, and no biases."""
-    return SqueezeExcitation(channels, channels // 16, bias=False)
+    return SqueezeExcitation(channels, max(1, channels // 16), bias=False)
 
 
 ATTENTION = {"se": squeeze_excitation, "eca": EfficientChannelAttention}
@@ -182,11 +182,6 @@ class PreActivationBottleneck(PreActivation):
         )
 
 
-def norm_conv(in_channels, channels, kernel, stride=1):
-    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False)
-    return sequential(norm=nn.BatchNorm2d(in_channels), activation=nn.ReLU(inplace=True), conv=conv)
-
-
 # The papers' tables.
 
 
@@ -194,6 +189,7 @@ class Config(NamedTuple):
     block: type
     blocks: tuple[int, ...]  # in each stage
     channels: int = 64  # in the first stage; each next has twice as many on half the side
+    width: float = 1.0  # how many times as many channels as written here
     widen: int = 1  # how many times as many channels the 3×3 convolution of a bottleneck has
     groups: int = 1  # of that convolution
     attention: str = ""
@@ -240,15 +236,17 @@ TORCHVISION = {
 # Networks.
 
 
-def build(name, num_classes=None, in_channels=3, *, shortcut=None):
+def build(name, num_classes=None, in_channels=3, *, shortcut=None, width=1.0):
     """A row of `CONFIGS`: a stem, stages of blocks, the mean over the grid, a linear head.
 
     num_classes  1,000, or 10 for the small ones, when left out
     shortcut     of the blocks whose shape changes: "projection", "bare projection" (no norm), "averaged projection" or
                  "padding"; "none": no block has one, not even the identity: the plain network of the same layers.
                  Left out: the paper's
+    width        how many times as many channels as the paper's every layer has, rounded down
     """
     config = CONFIGS[name]
+    config = config._replace(width=checks.real("width", width, above=0))
     if shortcut is not None:
         config = config._replace(shortcut=checks.choice("shortcut", shortcut, SHORTCUTS))
     return network(name, config, num_classes, in_channels)
@@ -257,30 +255,30 @@ def build(name, num_classes=None, in_channels=3, *, shortcut=None):
 def network(name, config, num_classes, in_channels):
     """The network of a Config, for the families that are ResNets with other blocks."""
     num_classes = num_classes or (10 if config.small else 1000)
-    layers, width = stem(in_channels, config)
+    entering = scaled(16 if config.small else 64, config)
+    layers = stem(in_channels, config, entering)
     for number, count in enumerate(config.blocks, 1):
-        channels = config.channels * 2 ** (number - 1)
+        channels = scaled(config.channels * 2 ** (number - 1), config)
         blocks = []
         for place in range(count):
             stride = 2 if place == 0 and number > 1 else 1
-            blocks.append(config.block(width, channels, stride, config))
-            width = channels * config.block.expansion
+            blocks.append(config.block(entering, channels, stride, config))
+            entering = channels * config.block.expansion
         layers[f"stage{number}"] = nn.Sequential(*blocks)
     if issubclass(config.block, PreActivation):
-        layers |= {"norm": nn.BatchNorm2d(width), "activation": nn.ReLU(inplace=True)}
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "output": nn.Linear(width, num_classes),
-    }
+        layers |= {"norm": nn.BatchNorm2d(entering), "activation": nn.ReLU(inplace=True)}
+    layers |= classifier(entering, num_classes)
     size = 32 if config.small else 224
     return drawn_by_he(Network(name, layers, num_classes, in_channels, published_size=size))
 
 
-def stem(in_channels, config):
-    """Layers before the first stage, by name, and how many channels they give."""
-    preactivation = issubclass(config.block, PreActivation)
-    channels, kernel, stride = (16, 3, 1) if config.small else (64, 7, 2)
+def scaled(channels, config):
+    return max(1, int(channels * config.width))
+
+
+def stem(in_channels, config, channels):
+    """Layers before the first stage, by name."""
+    kernel, stride = (3, 1) if config.small else (7, 2)
     first = conv_norm(in_channels, channels, kernel, stride)
     if config.deep_stem:
         half = channels // 2
@@ -289,7 +287,7 @@ def stem(in_channels, config):
             unit2=conv_norm(half, half),
             unit3=conv_norm(half, channels),
         )
-    layers = {"stem": first[:1] if preactivation else first}
+    layers = {"stem": first[:1] if issubclass(config.block, PreActivation) else first}
     if not config.small:
         layers["stem_pool"] = nn.MaxPool2d(3, stride=2, padding=1)
-    return layers, channels
+    return layers

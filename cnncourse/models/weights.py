@@ -1,6 +1,8 @@
 """Weights that others trained: torchvision's, carried over tensor by tensor."""
 
+import hashlib
 import re
+from pathlib import Path
 
 import torch
 
@@ -42,29 +44,31 @@ def transplant(state_dict, model):
 
 
 def pretrained(name):
-    """torchvision's network of this name, trained on ImageNet, as the course's: downloaded once, then from the cache.
+    """torchvision's network of this name, trained on ImageNet, as the course's, in evaluation mode.
 
-    The file is checked against the hash in its name. A network that torchvision does not have: ValueError. No network,
-    or a file that arrived altered: RuntimeError, in one sentence.
+    The file is downloaded once, with a progress bar, to where torchvision itself would look for it, and each time
+    checked against the hash in its name. Images must be normalized as torchvision's are. A network that torchvision
+    does not have: ValueError. No network, or a file that arrives altered: RuntimeError, in one sentence.
     """
     from torchvision.models import get_model_weights, list_models
 
-    checks.choice("name", name, BUILDERS)
-    theirs = NAMES.get(name, name)
-    if name not in FAMILIES or theirs not in list_models() or name in NAMES.values():
-        known = ", ".join(known for known in FAMILIES if NAMES.get(known, known) in list_models())
-        raise ValueError(f"name must be one that torchvision has weights for ({known}), got {name!r}")
-    address = get_model_weights(theirs).DEFAULT.url
+    shared = [own for own in FAMILIES if NAMES.get(own, own) in list_models() and own not in NAMES.values()]
+    checks.choice("name", name, shared)
+    address = get_model_weights(NAMES.get(name, name)).DEFAULT.url
+    path = Path(torch.hub.get_dir(), "checkpoints", address.rpartition("/")[2])
+    (beginning,) = re.findall(r"-([0-9a-f]{8,})\.", path.name)
     try:
-        state = torch.hub.load_state_dict_from_url(
-            address, map_location="cpu", check_hash=True, weights_only=True
-        )
+        if not path.exists() or not hashlib.sha256(path.read_bytes()).hexdigest().startswith(beginning):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(address, str(path), hash_prefix=beginning)
     except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise RuntimeError(
-            f"the weights of {name} could not be downloaded ({address}: {reason}): check the network and try again"
+            f"the weights of {name} could not be downloaded ({address}: {error}): check the network and try again"
         ) from error
-    return transplant(state, BUILDERS[name]())
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    untrained = getattr(FAMILIES[name], "UNTRAINED", None)
+    trained = {key: tensor for key, tensor in state.items() if not untrained or not re.match(untrained, key)}
+    return transplant(trained, BUILDERS[name](**getattr(FAMILIES[name], "PRETRAINED", {}))).eval()
 
 
 # Ours → torchvision's, where they differ.
@@ -87,6 +91,7 @@ def _rules(model):
     name = getattr(model, "name", None)
     if name not in FAMILIES:
         raise TypeError(
-            f"model must be a network of models.build that torchvision has, too, got {name or model!r}"
+            f"model must be a network of models.build that torchvision has, too, got {name or checks.shown(model)}"
         )
-    return FAMILIES[name].TORCHVISION
+    rules = FAMILIES[name].TORCHVISION
+    return rules.get(name, rules)  # where layers are only numbered there, each network has a table of its own

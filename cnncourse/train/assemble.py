@@ -79,11 +79,11 @@ test_batches.__test__ = False  # pytest takes a function of this name for a test
 
 
 def start_from(model, path):
-    """Give the model the weights of a run (its folder or a checkpoint); only a head of another size keeps its own."""
-    try:
-        weights = measured_weights(read_checkpoint(best_checkpoint(path)))
-    except RunError as error:
-        raise RecipeError(f"weights is {path}, which {str(error).partition(' ')[2]}", "weights") from error
+    """Give the model the weights of a run (its folder or a checkpoint), or "pretrained": those of `models.pretrained`.
+
+    Only a head of another size keeps its own.
+    """
+    weights = _pretrained(model.name) if path == "pretrained" else _trained(path)
     head = getattr(model, "head", None)
     heads = {f"{name}." for name, module in model.named_modules() if module is head}
     for name, own in model.state_dict().items():
@@ -95,6 +95,24 @@ def start_from(model, path):
             raise RecipeError(
                 f"weights is {path}, which does not fit: {name} is {there} there and {tuple(own.shape)} here"
             )
+
+
+def _pretrained(name):
+    try:
+        return models.pretrained(name).state_dict()
+    except ValueError as error:
+        raise RecipeError(
+            f"weights is pretrained, for which {error}".replace("name", "model", 1), "weights"
+        ) from error
+    except RuntimeError as error:
+        raise RunError(str(error)) from error
+
+
+def _trained(path):
+    try:
+        return measured_weights(read_checkpoint(best_checkpoint(path)))
+    except RunError as error:
+        raise RecipeError(f"weights is {path}, which {str(error).partition(' ')[2]}", "weights") from error
 
 
 def best_checkpoint(path):

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from cnncourse import data, models
 from cnncourse.objectives import OBJECTIVES, Objective, Supervised
 from cnncourse.recipe import Recipe, RecipeError
-from cnncourse.train import Run, Trainer, model_for, trainer_for
+from cnncourse.train import Run, RunError, Trainer, model_for, trainer_for
 
 
 class Contrast(Objective):
@@ -314,7 +314,7 @@ def test_an_objective_sees_labelled_and_unlabelled_images():
 class AnySize(nn.Module):
     """A network that takes images of any size: a convolution, the mean over the map, a head."""
 
-    name, input_size = "any", None
+    name, input_size, smallest = "any", None, 1
 
     def __init__(self, num_classes=10, in_channels=1):
         super().__init__()
@@ -385,15 +385,45 @@ def test_weights_start_from_a_run_and_a_head_of_another_size_keeps_its_own(any_s
         model_for(made, data.Spec(tuple("abc"), 3, 28))
 
 
+def test_pretrained_weights_start_a_network_of_other_classes(monkeypatch):
+    given = models.build("resnet18")
+    monkeypatch.setattr(models, "pretrained", lambda name: given)
+    made = Recipe(**SMALL | {"model": "resnet18"}, weights="pretrained")
+    model = model_for(made, data.Spec(tuple("abc"), 3, 64))
+    assert equal(model.stage4, given.stage4) and model.output.out_features == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "raised", "error", "words"),
+    [
+        (
+            "lenet5",
+            None,
+            RecipeError,
+            "weights is pretrained, for which model must be one of .*, got 'lenet5'",
+        ),
+        ("resnet18", RuntimeError("no network"), RunError, "no network"),
+    ],
+)
+def test_pretrained_weights_that_are_not_there_are_one_sentence(monkeypatch, model, raised, error, words):
+    def pretrained(name):
+        raise raised
+
+    if raised:
+        monkeypatch.setattr(models, "pretrained", pretrained)
+    with pytest.raises(error, match=words):
+        model_for(Recipe(**SMALL | {"model": model}, weights="pretrained"))
+
+
 def test_monitor_chooses_the_epoch_that_is_kept(tmp_path):
     run = Run.start(Recipe(**SMALL | {"epochs": 3, "lr": 0.1}, monitor="train_loss"), tmp_path / "run")
     rows = list(run)
     best = min(rows, key=lambda row: row["train_loss"])
     assert run.best == best and run.trained("cpu").epoch == best["epoch"]
     with pytest.raises(
-        RuntimeError, match=r"monitor must be one of the columns train_loss, .* got 'accuracy'"
+        RuntimeError, match=r"monitor must be one of the columns train_loss, .* got 'train_size'"
     ):
-        list(Run.start(Recipe(**SMALL, monitor="accuracy"), tmp_path / "other"))
+        list(Run.start(Recipe(**SMALL, monitor="train_size"), tmp_path / "other"))
 
 
 def test_the_objectives_of_recipes_are_objectives():

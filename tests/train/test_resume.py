@@ -67,6 +67,18 @@ def numbers(rows):
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
 
 
+def assert_same_files(one, other):
+    for name in ("last.pt", "best.pt"):
+        mine, theirs = (read_checkpoint(folder / name) for folder in (one, other))
+        assert mine["epoch"] == theirs["epoch"]
+        for part in ("model", "averaged"):
+            assert mine[part].keys() == theirs[part].keys()
+            assert all((mine[part][key] == theirs[part][key]).all() for key in mine[part])
+    for folder in (one, other):
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert (one / "recipe.yaml").read_bytes() == (other / "recipe.yaml").read_bytes()
+
+
 @pytest.mark.parametrize("goes_on", ["command line", "notebook"])
 def test_five_kills_change_no_number(recipe, tmp_path, goes_on):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
@@ -101,15 +113,7 @@ def test_five_kills_change_no_number(recipe, tmp_path, goes_on):
         assert Run.open(killed).rows == rows(killed)
         assert [row["epoch"] for row in Run.open(killed)][-1] == 14
     assert numbers(rows(killed)) == numbers(rows(undisturbed))
-    for name in ("last.pt", "best.pt"):
-        mine, theirs = (read_checkpoint(folder / name) for folder in (killed, undisturbed))
-        assert mine["epoch"] == theirs["epoch"]
-        for part in ("model", "averaged"):
-            assert mine[part].keys() == theirs[part].keys()
-            assert all((mine[part][key] == theirs[part][key]).all() for key in mine[part])
-    for folder in (killed, undisturbed):
-        assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert (killed / "recipe.yaml").read_bytes() == (undisturbed / "recipe.yaml").read_bytes()
+    assert_same_files(killed, undisturbed)
 
 
 def test_a_kill_between_the_checkpoint_and_the_rows_loses_neither(recipe, tmp_path):
@@ -133,6 +137,4 @@ def test_a_notebook_and_the_command_line_write_the_same(recipe, tmp_path):
     assert processes.run(["train", recipe, "epochs=3", "--out", theirs], tmp_path / "a")[0] == 0
     told = list(Run.start(read(recipe, epochs=3), ours))
     assert told == rows(ours) and numbers(told) == numbers(rows(theirs))
-    for folder in (ours, theirs):
-        assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert (ours / "recipe.yaml").read_bytes() == (theirs / "recipe.yaml").read_bytes()
+    assert_same_files(ours, theirs)
