@@ -31,12 +31,13 @@ TIMM = {
 }
 
 
+@torch.no_grad()
 def stirred(model):
-    """Batch statistics that are not 0 and 1."""
+    """Norms whose numbers are not 0 and 1: timm starts each block's last weights at 0, which would hide the block."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
+            module.running_mean.normal_(0, 0.1), module.bias.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5), module.weight.uniform_(0.5, 1.5)
     return model.eval()
 
 
