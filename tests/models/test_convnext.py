@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torchvision.models.convnext import CNBlock
 
@@ -75,21 +74,6 @@ def test_sizes_of_convnext_t_and_counts_of_the_three():
     stem, head = 56**2 * 3 * 4 * 4 * 96, 768 * 1000
     halvings = sum(side**2 * 4 * c * 2 * c for c, side in ((96, 28), (192, 14), (384, 7)))
     assert table.multiply_adds == stem + blocks + halvings + head == 4_455_531_264
-
-
-@torch.no_grad()
-def test_logits_equal_torchvisions_with_weights_that_are_all_at_work():
-    torch.manual_seed(0)
-    theirs = torchvision.models.convnext_tiny(weights=None).eval()
-    for name, parameter in theirs.named_parameters():
-        parameter.add_(0.02 * torch.randn_like(parameter))
-        if name.endswith("layer_scale"):  # at 10⁻⁶ a difference in a block would not show
-            parameter.add_(0.5)
-    ours = models.transplant(theirs.state_dict(), models.build("convnext_tiny")).eval()
-    for height, width in ((64, 64), (33, 75)):
-        x = torch.randn(1, 3, height, width)
-        expected, found = theirs(x), ours(x)
-        assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 def test_stochastic_depth_rises_linearly():

@@ -3,16 +3,12 @@
 import pytest
 import torch
 import torchvision
+from networks import on_meta
 from torch import nn
 
 from cnncourse import measure, models
 
 NAMES = ["vgg11", "vgg13", "vgg16", "vgg19", "vgg16_bn"]
-
-
-def on_meta(name, **changes):
-    with torch.device("meta"):
-        return models.build(name, **changes)
 
 
 def table(name, **changes):
