@@ -77,7 +77,7 @@ def process(app, what, name, obj, options, lines):
 
 
 def is_generated(obj):
-    """Whether Python wrote the docstring: that of a NamedTuple, a row of a table in the code, and those of its fields."""
+    """Whether Python wrote the docstring: of a NamedTuple, a row of a table in the code, or of one of its fields."""
     if isinstance(obj, type) and issubclass(obj, tuple):
         return (obj.__doc__ or "").startswith(f"{obj.__name__}(")
     return (getattr(obj, "__doc__", None) or "").startswith("Alias for field number ")
