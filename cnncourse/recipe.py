@@ -128,7 +128,10 @@ class Recipe:
                 "labels",
             )
         if self.views and self.augment and not self.unlabelled_batch:
-            raise RecipeError("augment must be empty where views have augmentations of their own", "augment")
+            raise RecipeError(
+                f"augment must be empty where views have augmentations of their own, got {list(self.augment)}",
+                "augment",
+            )
         if self.objective != "supervised":
             for key in ("label_smoothing", "mixup", "cutmix"):
                 if getattr(self, key):
