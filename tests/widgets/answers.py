@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnncourse.widgets import KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
+from cnncourse.widgets import AttentionExplorer, KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
 from cnncourse.widgets.optimizer import OPTIMIZERS
 
 FOUR = [{"optimizer": name, "lr": OPTIMIZERS[name][0]} for name in ("SGD", "momentum", "Adagrad", "AdamW")]
@@ -39,6 +39,11 @@ CASES = {
            stage.dispatchEvent(new PointerEvent("pointermove", {
              clientX: box.left + box.width * (0.5 + 0.3 * Math.cos(index / 4)),
              clientY: box.top + box.height * (0.5 + 0.3 * Math.sin(index / 4)), buttons: 1, bubbles: true }));""",
+    ),
+    # another picture each time: six blocks of 50 tokens, and everything is painted
+    "attention": (
+        AttentionExplorer,
+        """root.querySelectorAll(".x-thumb")[index % 12].click();""",
     ),
 }
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from explorer_pages import COLUMN, FAKE_MODEL, PHONE, serious_findings, settle
 
-from cnncourse.widgets import EXPLORERS, KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
+from cnncourse.widgets import (
+    EXPLORERS,
+    AttentionExplorer,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+)
+from cnncourse.widgets.attention import PICTURES
 from cnncourse.widgets.lenet import DIGITS
 
 
@@ -123,6 +131,22 @@ CASES = {
         ],
         take("one", "two", "six"),
         "Six.",
+    ),
+    "attention": Case(
+        AttentionExplorer,
+        dict(),
+        dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
+        lambda page: page.get_by_role("radio", name="draws").check(),
+        [
+            *[*(f"Take {name}" for name in PICTURES), "Who looks", "1", "1", "↺ Reset"],
+            *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
+            *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
+        ],
+        [
+            lambda root, token=token: root.get_by_label("Who looks").select_option(token)
+            for token in ("1", "2", "9")
+        ],
+        "Head 1 of layer 1: patch (2,\xa02) gives ",
     ),
 }
 every_explorer = pytest.mark.parametrize("name", CASES)
@@ -324,10 +348,12 @@ def test_pages_without_scripts_show_the_still_picture(visit, name):
 
 def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another(visit):
     page = visit("all")
-    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 8")
+    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 10")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
-    assert modules == ["common.js", "kernel.js", "lenet.js", "optimizer.js", "shape.js"]
+    assert modules == [
+        *["attention.js", "common.js", "kernel.js", "lenet.js", "optimizer.js", "shape.js", "vit.js"]
+    ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():
         case.moves[0](root(page, name))

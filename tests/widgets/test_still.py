@@ -16,6 +16,7 @@ from PIL import Image
 
 from cnncourse.widgets import (
     EXPLORERS,
+    AttentionExplorer,
     KernelExplorer,
     LeNetLive,
     OptimizerExplorer,
@@ -44,6 +45,8 @@ STATES = [
     (OptimizerExplorer, dict(surface="bowl", runs=[dict(optimizer="momentum", lr=10)]), "diverged at step 7;"),
     (LeNetLive, dict(), "A drawn digit of 28 × 28 pixels and the answers of LeNet-5, layer by layer"),
     (LeNetLive, dict(image=np.zeros((28, 28), int), layer="output"), "An empty drawing"),
+    (AttentionExplorer, dict(), "A picture of Fashion-MNIST, ankle boot 1, in 7 × 7 patches, and the attention of "),
+    (AttentionExplorer, dict(picture="drawing", patch=[2, 3], head="mean", numbers=True), "patch (2, 3) in the mean"),
 ]  # fmt: skip
 
 
@@ -165,6 +168,7 @@ def test_lenets_picture_has_what_the_network_gets_and_its_maps():
 def test_code_of_a_page_is_light_and_what_is_common_comes_once():
     assert [name for name, text in page_modules().items() if "class View " in text] == ["common.js"]
     modules = {name: len(gzip.compress(text.encode())) for name, text in page_modules().items()}
+    assert modules.pop("vit.js") <= 250_000  # weights, a file of their own
     assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
     shared = [stylesheet(), HOST.read_text(encoding="utf-8")]
     everywhere = modules.pop("common.js") + sum(len(gzip.compress(part.encode())) for part in shared)
