@@ -142,7 +142,7 @@ class AttentionExplorer(Explorer):
     brush = Checked(number, *BRUSHES, default=3.0)
     layer = Checked(whole, 1, LAYERS, default=1)
     head = Checked(head_or_mean, default=1)
-    patch = Checked(token, default=CLASS_TOKEN)
+    patch = Checked(token, default=[4, 4])
     numbers = traitlets.Bool(False).tag(sync=True, explorer=True)
 
     @traitlets.default("samples")

@@ -10,7 +10,7 @@ MOST = {
     "shape": {"numbers": 4, "all": 75},
     "optimizer": {"numbers": 3, "all": 50},
     "lenet": {"numbers": 7, "all": 60},
-    "attention": {"numbers": 30, "all": 100},
+    "attention": {"numbers": 20, "all": 50},
 }
 
 

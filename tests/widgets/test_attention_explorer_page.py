@@ -42,9 +42,9 @@ def torch_answers():
 @pytest.fixture(scope="module")
 def address(publish):
     return publish(
-        one=AttentionExplorer().page_html(),
-        blank=AttentionExplorer(picture="drawing", head="mean", layer=6).page_html(),
-        two=AttentionExplorer().page_html() + AttentionExplorer(picture="bag 1", patch=[3, 3]).page_html(),
+        one=AttentionExplorer(patch="class token").page_html(),
+        blank=AttentionExplorer(picture="drawing", head="mean", layer=6, patch="class token").page_html(),
+        two=AttentionExplorer(layer=2).page_html() + AttentionExplorer(picture="bag 1", patch=[3, 3]).page_html(),
     )
 
 
@@ -184,7 +184,7 @@ def test_the_sentence_tells_the_largest_weights(visit, torch_answers):
         place = f"patch ({(token - 1) // 7 + 1},\xa0{(token - 1) % 7 + 1})"
         return "itself" if token == 24 else "the class token" if token == 0 else place
 
-    first, second, third = [f"{100 * row[token]:.1f} %" for token in (-row).argsort()[:3]]
+    first, second, third = [f"{100 * row[token]:.1f}\xa0%" for token in (-row).argsort()[:3]]
     names = [name(token) for token in (-row).argsort()[:3]]
     assert page.locator(".x-words .x-sentence").inner_text() == (
         f"Head 1 of layer 4: patch (4,\xa03) gives {first} of its attention to {names[0]}, "

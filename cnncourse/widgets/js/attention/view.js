@@ -128,7 +128,8 @@ class AttentionView extends View {
 
   buildWeights() {
     this.numbers = check("Weights in percent", (numbers) => this.set({ numbers }));
-    this.weights = this.buildMap("x-weights", "Attention", this.numbers.element);
+    this.weights = this.buildMap("x-weights", "Attention",
+      this.numbers.element, make("div", { class: "x-note" }, WEIGHTS_WORDS));
     return this.weights.element;
   }
 
