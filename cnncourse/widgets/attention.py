@@ -140,7 +140,7 @@ class AttentionExplorer(Explorer):
     picture = Checked(one_of, (*PICTURES, DRAWING), default=PICTURES[-2])
     drawing = Checked(grays, SIDE)
     brush = Checked(number, *BRUSHES, default=3.0)
-    layer = Checked(whole, 1, LAYERS, default=1)
+    layer = Checked(whole, 1, LAYERS, default=2)
     head = Checked(head_or_mean, default=1)
     patch = Checked(token, default=[4, 4])
     numbers = traitlets.Bool(False).tag(sync=True, explorer=True)

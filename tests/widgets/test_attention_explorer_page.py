@@ -42,9 +42,10 @@ def torch_answers():
 @pytest.fixture(scope="module")
 def address(publish):
     return publish(
-        one=AttentionExplorer(patch="class token").page_html(),
+        one=AttentionExplorer(layer=1, patch="class token").page_html(),
         blank=AttentionExplorer(picture="drawing", head="mean", layer=6, patch="class token").page_html(),
-        two=AttentionExplorer(layer=2).page_html() + AttentionExplorer(picture="bag 1", patch=[3, 3]).page_html(),
+        two=AttentionExplorer(layer=2).page_html()
+        + AttentionExplorer(picture="bag 1", patch=[3, 3]).page_html(),
     )
 
 

@@ -138,7 +138,7 @@ CASES = {
         dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
         lambda page: page.get_by_role("radio", name="draws").check(),
         [
-            *[*(f"Take {name}" for name in PICTURES), "Who looks", "1", "1", "↺ Reset"],
+            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset"],
             *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
             *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
         ],
@@ -146,7 +146,7 @@ CASES = {
             lambda root, token=token: root.get_by_label("Who looks").select_option(token)
             for token in ("1", "2", "9")
         ],
-        "Head 1 of layer 1: patch (2,\xa02) gives ",
+        "Head 1 of layer 2: patch (2,\xa02) gives ",
     ),
 }
 every_explorer = pytest.mark.parametrize("name", CASES)
