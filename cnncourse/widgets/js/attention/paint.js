@@ -72,7 +72,7 @@ function paintWeights(sheet, row, pixels, { numbers = false, buffer } = {}) {
   context.fillStyle = css(colors[0]);
   context.fillRect(...boxOf(sheet, 0));
   paintGrid(sheet, css(mix(palette.surface, palette.muted, 0.4), 0.6));
-  labelClass(sheet, `class token ${percent(row[0])}`);
+  labelClass(sheet, `class token ${inPercent(row[0])}`);
   if (!numbers) return;
   const size = Math.min(12, (0.42 * width * PATCH) / SIDE / ratio);
   row.forEach((weight, token) => {
@@ -146,7 +146,7 @@ function paintBars(sheet, probabilities) {
   probabilities.forEach((share, label) => {
     const [y, weight] = [22 * label, label === first ? 700 : 400];
     write(sheet, CLASSES[label], 0, y + 8, { weight });
-    write(sheet, percent(share), width, y + 8, { size: 11.5, weight, align: "right" });
+    write(sheet, inPercent(share), width, y + 8, { size: 11.5, weight, align: "right" });
     context.fillStyle = css(mix(palette.surface, palette.muted, 0.15));
     context.fillRect(84, y + 3, width - 136, 10);
     context.fillStyle = css(palette.positive);
@@ -166,7 +166,7 @@ function still(state) {
   const muted = css(page.palette.muted);
 
   const titles = ["Picture", headName(at), "Rollout, class token"];
-  const asides = [asked.picture, `0 … ${percent(Math.max(...at.row))}`, `0 … ${percent(Math.max(...result.rollout))}`];
+  const asides = [asked.picture, `0 … ${inPercent(Math.max(...at.row))}`, `0 … ${inPercent(Math.max(...result.rollout))}`];
   [0, 1, 2].forEach((index) => {
     const x = index * (720 - side) / 2;
     titlePart(page, x, 0, side, titles[index], asides[index]);

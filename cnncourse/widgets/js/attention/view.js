@@ -277,7 +277,7 @@ class AttentionView extends View {
     paintWeights(this.sheet(picture), row, this.result.pixels, { numbers: this.get("numbers"), buffer: this.buffer });
     const stops = Array.from({ length: 13 }, (_, step) => css(signedColor(this.palette, emphasized(step / 12))));
     bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-    most.textContent = percent(Math.max(...row));
+    most.textContent = inPercent(Math.max(...row));
     stage.setAttribute("aria-label", `${words}: from 0 to ${most.textContent}.`);
   }
 
@@ -310,11 +310,11 @@ class AttentionView extends View {
     const first = probabilities.indexOf(Math.max(...probabilities));
     this.bars.forEach(({ row, fill, amount }, label) => {
       fill.style.width = `${100 * probabilities[label]}%`;
-      amount.textContent = percent(probabilities[label]);
+      amount.textContent = inPercent(probabilities[label]);
       row.classList.toggle("is-first", label === first);
     });
     this.barList.setAttribute("aria-label",
-      CLASSES.map((name, label) => `${name} ${percent(probabilities[label])}`).join(", "));
+      CLASSES.map((name, label) => `${name} ${inPercent(probabilities[label])}`).join(", "));
   }
 
   showMarks() {

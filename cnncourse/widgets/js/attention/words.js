@@ -1,6 +1,6 @@
 // What is said of a token's attention and of the answer.
 
-const share = (weight) => percent(weight).replaceAll(" ", "\u00a0"); // stays in one line
+const share = (weight) => inPercent(weight).replaceAll(" ", "\u00a0"); // stays in one line
 
 const calledToken = (token) => (token === 0 ? "the class token" : `patch (${patchOf(token).join(",\u00a0")})`);
 const headName = ({ layer, head }) => `${head === "mean" ? "Mean of the heads" : `Head ${head}`} of layer ${layer}`;

@@ -38,7 +38,8 @@ function fraction(value, largest = 32) {
   return null;
 }
 
-function percent(share) {
+/** With one decimal, so that shares stand below one another: 31.0 %, < 0.1 %. */
+function inPercent(share) {
   if (share > 0.999 && share < 1) return "> 99.9 %";
   if (share > 0 && share < 0.001) return "< 0.1 %";
   return `${(100 * share).toFixed(1)} %`;

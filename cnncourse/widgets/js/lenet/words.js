@@ -10,15 +10,15 @@ const placeIn = ({ name, unit: [map, row, column] }) =>
 /** The answer, and what is to be doubted about it. */
 function verdictOn({ probabilities, empty }) {
   const ranking = DIGITS.map((_, digit) => digit).sort((a, b) => probabilities[b] - probabilities[a]);
-  const [first, second] = ranking.map((digit) => `${DIGITS[digit]} ${percent(probabilities[digit])}`);
+  const [first, second] = ranking.map((digit) => `${DIGITS[digit]} ${inPercent(probabilities[digit])}`);
   if (empty) return ["Nothing drawn yet.", `The network still says ${first}: it has no unit for “none”.`];
   const most = probabilities[ranking[0]];
   if (most < 0.6) return ["Unsure.", `${capital(first)} or ${second}.`];
-  return [`${capital(DIGITS[ranking[0]])}.`, `${percent(most)}, then ${second}.`];
+  return [`${capital(DIGITS[ranking[0]])}.`, `${inPercent(most)}, then ${second}.`];
 }
 
 const valueText = ({ probabilities }, { name, unit, value }) =>
-  (name === "output" ? percent(probabilities[unit[0]]) : format(value, 3));
+  (name === "output" ? inPercent(probabilities[unit[0]]) : format(value, 3));
 
 /** How the unit comes to its value. */
 function reasonFor({ pooling, activation }, { name, value, before, bias, window: read, weights }) {
