@@ -273,9 +273,9 @@ def _first_shape(tensors):
 
 
 def _shares_memory(tensor, others):
-    # On the meta device every address is 0, so only the tensor itself is recognized there.
-    address = tensor.untyped_storage().data_ptr()
-    return any(tensor is o or (address and address == o.untyped_storage().data_ptr()) for o in others)
+    # The storage itself, not its address, which is 0 for all of them on the meta device.
+    storage = tensor.untyped_storage()._cdata
+    return any(storage == other.untyped_storage()._cdata for other in others)
 
 
 def _one_or_pair(numbers):
