@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from cnncourse.widgets import ArchitectureExplorer, KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
+from cnncourse.widgets import (
+    ArchitectureExplorer,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+)
 from cnncourse.widgets.optimizer import OPTIMIZERS
 
 FOUR = [{"optimizer": name, "lr": OPTIMIZERS[name][0]} for name in ("SGD", "momentum", "Adagrad", "AdamW")]

@@ -137,7 +137,15 @@ CASES = {
         dict(model="resnet152", second="eca_resnet50", opened=["", "stage1.0"], bars="activation_bytes"),
         refuse("Input size"),
         [
-            *["Network", "Input size", "Input size by dragging", "Width", "Classes", "↺ Reset", "Compare with"],
+            *[
+                "Network",
+                "Input size",
+                "Input size by dragging",
+                "Width",
+                "Classes",
+                "↺ Reset",
+                "Compare with",
+            ],
             *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
             *["All 58 layers of resnet18", "Map of"],
         ],

@@ -138,7 +138,7 @@ class ArchitectureView extends View {
   }
 
   buildPart() {
-    this.partTitle = make("span", { class: "x-title" });
+    this.partTitle = make("span");
     this.opener = button("", () => {
       const path = this.canOpen(this.scene.held);
       if (path) this.open(this.scene.held[0], path);
@@ -294,7 +294,7 @@ class ArchitectureView extends View {
     }
     this.showPart();
     if (this.outdated("map", networks, look, this.star, this.target)) this.showMap();
-    if (this.details.open && this.outdated("list", networks)) this.showList();
+    this.showList();
   }
 
   showKinds() {
@@ -367,7 +367,6 @@ class ArchitectureView extends View {
     stage.setAttribute("aria-label", networks.map((network) => `${summarySentence(network)} ${whereSentence(network)}`).join(" "));
     paintTotals(this.sheet(picture, { scaled: true }), networks);
     this.verdict.textContent = networks.length > 1 ? compareSentence(networks) : whereSentence(networks[0]);
-    this.listed.textContent = `All ${plural(networks[0].layers.length, "layer")} of ${titleOf(networks[0].settings)}`;
   }
 
   showMap() {
@@ -380,8 +379,13 @@ class ArchitectureView extends View {
       `${sentence} Arrow keys go to the next, Enter takes it.`);
   }
 
+  /** All layers of the network of which something is held; made when they are to be seen. */
   showList() {
-    this.list.replaceChildren(headRow(), ...this.scene.networks[0].layers.map((layer) => layerRow(layer)));
+    const { layers, settings } = this.scene.networks[this.scene.held[0]];
+    this.listed.textContent = `All ${plural(layers.length, "layer")} of ${titleOf(settings)}`;
+    if (this.details.open && this.outdated("list", settings)) {
+      this.list.replaceChildren(headRow(), ...layers.map((layer) => layerRow(layer)));
+    }
   }
 }
 
