@@ -274,7 +274,9 @@ def list_models(
     name: Annotated[str | None, typer.Argument(help="Show the layers of this one.")] = None,
 ):
     """List the models, their sizes, and the options that model_options can set; with a name, its layers."""
-    with _in_one_sentence():
+    import torch
+
+    with _in_one_sentence(), torch.device("meta"):  # counts need no numbers
         if name:
             try:
                 model = models.build(name)
@@ -287,9 +289,9 @@ def list_models(
             model = models.build(known)
             count = sum(p.numel() for p in model.parameters() if p.requires_grad)
             side = f"{model.in_channels}×{model.published_size}×{model.published_size}"
-            typer.echo(f"{known:14s} {count:>12,} parameters   input {side:10s}  {model.num_classes} classes")
+            typer.echo(f"{known:17s} {count:>12,} parameters   input {side:10s}  {model.num_classes} classes")
             for option, default in models.options(known).items():
-                typer.echo(f"{'':16s}{option}: {default}")
+                typer.echo(f"{'':19s}{option}: {default}")
 
 
 @app.command()

@@ -110,7 +110,7 @@ def test_functions_are_reached_by_their_node_names(small):
     torch.testing.assert_close(found["tanh"], torch.tanh(every["relu_1"]))
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_1998", "cifar_cnn"])
 def test_layers_of_the_courses_models_have_the_papers_names(name):
     model = models.build(name)
     x = torch.randn(1, model.in_channels, model.input_size, model.input_size)

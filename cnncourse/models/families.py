@@ -2,10 +2,32 @@
 
 from functools import partial
 
-from . import lenet, resnet
+from . import (
+    alexnet,
+    convnext,
+    darts,
+    densenet,
+    efficientnet,
+    googlenet,
+    lenet,
+    mobilenet,
+    modernized,
+    regnet,
+    resnest,
+    resnet,
+    vgg,
+    vit,
+)
 
 # Families whose networks are rows of CONFIGS, built alike; TORCHVISION says what their layers are called there.
-FAMILIES = {name: family for family in (resnet,) for name in family.CONFIGS}
+FAMILIES = {
+    name: family
+    for family in (
+        *(alexnet, vgg, googlenet, resnet, resnest, densenet, mobilenet, efficientnet, regnet),
+        *(modernized, convnext, vit, darts),
+    )
+    for name in family.CONFIGS
+}
 
 # name → builder(num_classes, in_channels, *, options)
 BUILDERS = {

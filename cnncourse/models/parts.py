@@ -49,6 +49,12 @@ def conv_norm(in_channels, channels, kernel=3, stride=1, groups=1, activation=nn
     return sequential(conv=conv, norm=nn.BatchNorm2d(channels, **norm), **last)
 
 
+def norm_conv(in_channels, channels, kernel, stride=1):
+    """Batch normalization, ReLU, convolution without bias: the order of pre-activation."""
+    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False)
+    return sequential(norm=nn.BatchNorm2d(in_channels), activation=nn.ReLU(inplace=True), conv=conv)
+
+
 class SqueezeExcitation(nn.Module):
     """y = x · s(x): one factor a channel, made of the means of all channels. Hu et al., 2018.
 
@@ -67,11 +73,69 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(self.up(self.activation(self.down(self.squeeze(x)))))
 
 
+# Networks of stages.
+
+
+def stages(width, rows, block):
+    """stage1, stage2, … by name, and how many channels the last gives, for an input of `width` channels.
+
+    rows   one a stage, each with channels, blocks and stride, which is that of its first block
+    block  block(in_channels, stride, row) → a block that gives row.channels
+    """
+    layers = {}
+    for number, row in enumerate(rows, 1):
+        blocks = []
+        for place in range(row.blocks):
+            blocks.append(block(width, row.stride if place == 0 else 1, row))
+            width = row.channels
+        layers[f"stage{number}"] = nn.Sequential(*blocks)
+    return layers, width
+
+
+def hidden(name, units_in, units, dropout):
+    """A fully connected layer, ReLU and dropout, by name: (N, units_in) → (N, units)."""
+    linear, activation = nn.Linear(units_in, units), nn.ReLU(inplace=True)
+    return {name: linear, f"{name}_activation": activation, f"{name}_dropout": nn.Dropout(dropout)}
+
+
+def classifier(width, num_classes, dropout=0.0):
+    """The mean over the grid and a linear layer, by name: (N, width, H, W) → (N, num_classes)."""
+    drop = {"dropout": nn.Dropout(dropout)} if dropout else {}
+    output = nn.Linear(width, num_classes)
+    return {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), **drop, "output": output}
+
+
+def rounded(channels, multiple=8):
+    """The multiple nearest to `channels`: at least one, and the next higher where more than a tenth would be lost."""
+    nearest = max(multiple, int(channels + multiple / 2) // multiple * multiple)
+    return nearest if nearest >= 0.9 * channels else nearest + multiple
+
+
+def drawn_normally(network, std):
+    """The network, the weights of its convolutions and linear layers drawn normally around 0, and their biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
 def drawn_by_he(network):
     """The network, its convolutions drawn by He's rule for ReLU, variance 2/fan-out, and their biases zero."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
+def drawn_narrowly(network):
+    """The network, its convolutions and linear layers drawn normally with σ = 0.02, cut off at ±2, biases zero."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network

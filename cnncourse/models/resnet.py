@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import pad, relu
 
 from .. import checks
-from .parts import Network, SqueezeExcitation, conv_norm, drawn_by_he, sequential
+from .parts import Network, SqueezeExcitation, classifier, conv_norm, drawn_by_he, norm_conv, sequential
 
 # Shortcuts, for blocks whose shape changes; the others have the identity. Without any, the network is a plain one.
 
@@ -51,6 +51,15 @@ def bare_projection(in_channels, channels, stride):
     return nn.Conv2d(in_channels, channels, 1, stride, bias=False)
 
 
+def averaged_projection(in_channels, channels, stride):
+    """The mean over 2×2 windows, then the 1×1 convolution with stride 1, so that it reads all pixels: ResNet-D's.
+
+    He et al., "Bag of tricks for image classification with convolutional neural networks", CVPR 2019.
+    """
+    pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+    return sequential(pool=pool, unit=projection(in_channels, channels, 1))
+
+
 def shortcut(in_channels, channels, stride, kind):
     if kind == "none":
         return NoShortcut()
@@ -60,7 +69,8 @@ def shortcut(in_channels, channels, stride, kind):
 
 
 SHORTCUTS = {
-    "projection": projection, "bare projection": bare_projection, "padding": Padding, "none": NoShortcut,
+    "projection": projection, "bare projection": bare_projection, "averaged projection": averaged_projection,
+    "padding": Padding, "none": NoShortcut,
 }  # fmt: skip
 
 # What may follow the last convolution of F: one factor a channel.
@@ -172,11 +182,6 @@ class PreActivationBottleneck(PreActivation):
         )
 
 
-def norm_conv(in_channels, channels, kernel, stride=1):
-    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False)
-    return sequential(norm=nn.BatchNorm2d(in_channels), activation=nn.ReLU(inplace=True), conv=conv)
-
-
 # The papers' tables.
 
 
@@ -184,10 +189,12 @@ class Config(NamedTuple):
     block: type
     blocks: tuple[int, ...]  # in each stage
     channels: int = 64  # in the first stage; each next has twice as many on half the side
+    width: float = 1.0  # how many times as many channels as written here
     widen: int = 1  # how many times as many channels the 3×3 convolution of a bottleneck has
     groups: int = 1  # of that convolution
     attention: str = ""
     shortcut: str = "projection"
+    deep_stem: bool = False  # three 3×3 convolutions in place of the first one of 7×7
     small: bool = (
         False  # for images of 32 pixels: a 3×3 convolution to 16 channels before the first stage, no pooling
     )
@@ -233,20 +240,25 @@ def build(name, num_classes=None, in_channels=3, *, shortcut=None, width=1.0):
     """A row of `CONFIGS`: a stem, stages of blocks, the mean over the grid, a linear head.
 
     num_classes  1,000, or 10 for the small ones, when left out
-    shortcut     of the blocks whose shape changes: "projection", "bare projection" (no norm) or "padding"; "none": no
-                 block has one, not even the identity: the plain network of the same layers. Left out: the paper's
+    shortcut     of the blocks whose shape changes: "projection", "bare projection" (no norm), "averaged projection" or
+                 "padding"; "none": no block has one, not even the identity: the plain network of the same layers.
+                 Left out: the paper's
     width        how many times as many channels as the paper's every layer has, rounded down
     """
     config = CONFIGS[name]
-    checks.real("width", width, above=0)
-    config = config._replace(channels=max(1, int(config.channels * width)))
+    config = config._replace(width=checks.real("width", width, above=0))
     if shortcut is not None:
         config = config._replace(shortcut=checks.choice("shortcut", shortcut, SHORTCUTS))
+    return network(name, config, num_classes, in_channels)
+
+
+def network(name, config, num_classes, in_channels):
+    """The network of a Config, for the families that are ResNets with other blocks."""
     num_classes = num_classes or (10 if config.small else 1000)
-    entering = max(1, int((16 if config.small else 64) * width))
+    entering = scaled(16 if config.small else 64, config)
     layers = stem(in_channels, config, entering)
     for number, count in enumerate(config.blocks, 1):
-        channels = config.channels * 2 ** (number - 1)
+        channels = scaled(config.channels * 2 ** (number - 1), config)
         blocks = []
         for place in range(count):
             stride = 2 if place == 0 and number > 1 else 1
@@ -255,19 +267,26 @@ def build(name, num_classes=None, in_channels=3, *, shortcut=None, width=1.0):
         layers[f"stage{number}"] = nn.Sequential(*blocks)
     if issubclass(config.block, PreActivation):
         layers |= {"norm": nn.BatchNorm2d(entering), "activation": nn.ReLU(inplace=True)}
-    layers |= {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "output": nn.Linear(entering, num_classes),
-    }
+    layers |= classifier(entering, num_classes)
     size = 32 if config.small else 224
     return drawn_by_he(Network(name, layers, num_classes, in_channels, published_size=size))
+
+
+def scaled(channels, config):
+    return max(1, int(channels * config.width))
 
 
 def stem(in_channels, config, channels):
     """Layers before the first stage, by name."""
     kernel, stride = (3, 1) if config.small else (7, 2)
     first = conv_norm(in_channels, channels, kernel, stride)
+    if config.deep_stem:
+        half = channels // 2
+        first = sequential(
+            unit1=conv_norm(in_channels, half, 3, stride),
+            unit2=conv_norm(half, half),
+            unit3=conv_norm(half, channels),
+        )
     layers = {"stem": first[:1] if issubclass(config.block, PreActivation) else first}
     if not config.small:
         layers["stem_pool"] = nn.MaxPool2d(3, stride=2, padding=1)

@@ -66,7 +66,9 @@ def pretrained(name):
             f"the weights of {name} could not be downloaded ({address}: {error}): check the network and try again"
         ) from error
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return transplant(state, BUILDERS[name]()).eval()
+    untrained = getattr(FAMILIES[name], "UNTRAINED", None)
+    trained = {key: tensor for key, tensor in state.items() if not untrained or not re.match(untrained, key)}
+    return transplant(trained, BUILDERS[name](**getattr(FAMILIES[name], "PRETRAINED", {}))).eval()
 
 
 # Ours → torchvision's, where they differ.
@@ -74,9 +76,12 @@ NAMES = {"alexnet_owt": "alexnet"}
 
 
 def renamed(name, rules):
-    """Our name of a tensor: what stands before its last dot is looked up in `rules`, patterns → replacements."""
+    """Our name of a tensor: the whole of it, or what stands before its last dot, is looked up in `rules`, patterns →
+    replacements."""
     layer, dot, kind = name.rpartition(".")
     for pattern, replacement in rules.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(replacement)
         if match := re.fullmatch(pattern, layer):
             return match.expand(replacement) + dot + kind
     return name
@@ -88,4 +93,5 @@ def _rules(model):
         raise TypeError(
             f"model must be a network of models.build that torchvision has, too, got {name or checks.shown(model)}"
         )
-    return FAMILIES[name].TORCHVISION
+    rules = FAMILIES[name].TORCHVISION
+    return rules.get(name, rules)  # where layers are only numbered there, each network has a table of its own

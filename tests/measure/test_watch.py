@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnncourse import measure, models
+from cnncourse import measure
 
 
 def lenet5():
@@ -157,16 +157,6 @@ def test_predicted_multiply_adds_are_those_that_torch_counts(name, side, changes
             table.multiply_adds == table.measured_multiply_adds == counted_by_torch(model, torch.zeros(shape))
         )
     assert table.parameters == sum(p.numel() for p in model.parameters())
-
-
-@pytest.mark.parametrize("name", models.names())
-def test_predicted_multiply_adds_of_the_courses_networks_are_those_that_torch_counts(name):
-    model = models.build(name)
-    shape = (2, model.in_channels, model.input_size, model.input_size)
-    table = measure.table(model, shape)
-    assert (
-        table.multiply_adds == table.measured_multiply_adds == counted_by_torch(model, torch.zeros(shape)) > 0
-    )
 
 
 class Attention(nn.Module):
@@ -488,13 +478,10 @@ def test_shared_layers_count_once_and_work_twice():
     assert [row.layer for row in table] == ["0", "1", "0"]
 
 
-def test_memory_is_what_is_new():
-    table = measure.table(
-        nn.Sequential(
-            nn.Conv2d(1, 2, 3), nn.ReLU(), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten()
-        ).double(),
-        (2, 1, 5, 5),
-    )
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_memory_is_what_is_new(device):
+    layers = nn.Conv2d(1, 2, 3), nn.ReLU(), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten()
+    table = measure.table(nn.Sequential(*layers).to(device, torch.float64), (2, 1, 5, 5))
     assert [row.activation_bytes for row in table] == [2 * 2 * 9 * 8, 2 * 2 * 9 * 8, 0, 0, 0]
     assert table.activation_bytes == 2 * (2 * 2 * 9 * 8)
 

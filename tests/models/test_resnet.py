@@ -189,7 +189,7 @@ def test_a_bottleneck_costs_an_eighth_of_two_wide_convolutions():
         (
             "zeros",
             ValueError,
-            "shortcut must be one of projection, bare projection, padding, none, got 'zeros'",
+            "shortcut must be one of projection, .*, padding, none, got 'zeros'",
         ),
         (True, TypeError, "shortcut must be one of"),
     ],
