@@ -28,7 +28,7 @@ A form is [category, kind, settings, groups, input, output, parameters, multiply
     v < 0                    the side of grid −1 − v
     [g, c₀, c₁, …]           Σ cⱼ nʲ, n the cells of grid g: its side squared
     {"K": [v₀, v₁]}          v₀ + v₁ · classes
-    {"F": [a, b, g, out]}    a + b · the side of grid g where `out` divides that side, else a blank
+    {"F": [a, b, g, out]}    a + b · side / out for the side of grid g, where `out` divides it, else a blank
 """
 
 import argparse
@@ -51,10 +51,15 @@ from cnncourse.models.families import BUILDERS
 FILE = Path(__file__).resolve().parent.parent / "cnncourse/widgets/js/architecture/networks.json"
 LARGEST = 640  # pixels; the largest published input is 600
 WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # offered, where they can be built, beside the network's own
-PROBES = (1, 0.79, 1.31, 1.97)  # times its published size: sides that differ at every depth
+PROBES = (
+    0,
+    27,
+    5,
+    75,
+    31,
+)  # pixels more than its own: however often a side is halved, some probe has a half left over
 MORE_CLASSES = 7
 WINDOWS = (*CONVOLUTIONS, *SLIDING_POOLS)
-LARGEST_POOL = 14  # the output of an adaptive pooling, along one side
 CATEGORIES = {
     "convolution": CONVOLUTIONS, "pooling": (*SLIDING_POOLS, *ADAPTIVE_POOLS), "fully connected": (nn.Linear,),
     "attention": (nn.MultiheadAttention,), "other": (nn.Module,),
@@ -93,11 +98,11 @@ class Network:
     """What `measure` says of a network at its classes, widths, and sizes for which its layers are alike."""
 
     def __init__(self, name, legal, size):
-        self.name, self.legal, self.size, self.models = name, legal, size, {}
+        self.name, self.legal, self.size, self.models, self.pooled = name, legal, size, {}, {}
         self.options = models.options(name)
         own = self.model(size)
         self.classes, self.channels = own.num_classes, own.in_channels
-        near = [min(legal, key=lambda size: abs(size - share * self.size)) for share in PROBES]
+        near = [min(legal, key=lambda size: abs(size - self.size - more)) for more in PROBES]
         self.probes = list(dict.fromkeys([*near, legal[0], legal[-1]]))
 
     def fault(self, what):
@@ -228,9 +233,9 @@ class Grids:
             raise self.network.fault(f"the two sides of the maps of {name} differ: {shapes[0]}")
         return list(varying.pop()) if varying else None
 
-    def tokens(self, values):
-        """[g, c₀, c₁, …] with Σ cⱼ nʲ = values, n the cells of grid g; None if there is none."""
-        for grid in reversed(range(len(self.rules))):
+    def tokens(self, values, first=()):
+        """[g, c₀, c₁, …] with Σ cⱼ nʲ = values, n the cells of grid g, `first` of these; None if there is none."""
+        for grid in (*first, *range(len(self.rules))):
             polynomial = fitted([side**2 for side in self.at_probes(grid)], values)
             if polynomial:
                 return [grid, *polynomial]
@@ -296,7 +301,7 @@ def described(network, grids, rows, grown):
         if len(set(values)) == 1:
             return values[0]
         grid = grids.find(values) if sides else None
-        found = grids.tokens(values) if grid is None else -1 - grid
+        found = grids.tokens(values, used(form)) if grid is None else -1 - grid
         if found is None:
             what = f"the {PLACES[place]} of {first.layer} ({first.kind})"
             raise network.fault(f"no formula for {what}: {values} at {network.probes}")
@@ -321,6 +326,17 @@ def described(network, grids, rows, grown):
     return form
 
 
+def used(form):
+    """The grids on which a layer writes and reads."""
+    axes = [axis for place in (OUTPUT, INPUT) for axis in form[place] or []]
+    grids = [
+        axis[0] if isinstance(axis, list) else -1 - axis
+        for axis in axes
+        if isinstance(axis, list) or axis < 0
+    ]
+    return list(dict.fromkeys(grids))
+
+
 def slope_of(network, value, more, layer):
     slope, rest = divmod(more - value, MORE_CLASSES)
     if rest:
@@ -329,21 +345,32 @@ def slope_of(network, value, more, layer):
 
 
 def field_of(network, grids, rows):
-    """A receptive field: a number, a blank, or what an adaptive pooling of so many windows makes of the side."""
-    values = [row.receptive_field for row in rows]
+    """A receptive field: a number, a blank, or what an adaptive pooling before made of the side of a grid."""
+    values = tuple(row.receptive_field for row in rows)
     if any(isinstance(value, tuple) for value in values):
         raise network.fault(f"{rows[0].layer} sees farther along one side than along the other: {values}")
     if len(set(values)) == 1:
         return values[0]
-    for grid in reversed(range(len(grids.rules))):
-        for windows in range(1, LARGEST_POOL + 1):
-            sides = grids.at_probes(grid)
-            seen = {s: v for s, v in zip(sides, values, strict=True) if v is not None}
-            if [s % windows == 0 for s in sides] == [v is not None for v in values] and len(seen) > 1:
-                line = through(dict(islice(seen.items(), 2)), (0, 1))
-                if line and all(evaluated(line, side) == value for side, value in seen.items()):
-                    return {"F": [*line, grid, windows]}
-    raise network.fault(f"no formula for the field of {rows[0].layer}: {values} at {network.probes}")
+    if isinstance(network.module(rows[0].layer), ADAPTIVE_POOLS):
+        network.pooled[values] = pooled_field(grids, rows)
+    if values not in network.pooled or at_sides(grids, network.pooled[values]) != values:
+        raise network.fault(f"no formula for the field of {rows[0].layer}: {values} at {network.probes}")
+    return network.pooled[values]
+
+
+def pooled_field(grids, rows):
+    """Windows of n/out pixels, side by side: r + (n/out − 1) · j, where each of n pixels sees r, the next is j away."""
+    row = next(row for row in rows if row.receptive_field is not None)
+    out = row.output_shape[-1]
+    window = row.input_shape[-1] // out
+    jump = row.jump // window
+    grid = grids.find([row.input_shape[-1] for row in rows])
+    return {"F": [row.receptive_field - window * jump, jump, grid, out]}
+
+
+def at_sides(grids, field):
+    start, slope, grid, out = field["F"]
+    return tuple(None if side % out else start + slope * side // out for side in grids.at_probes(grid))
 
 
 def settings_of(layer, row):
@@ -379,9 +406,12 @@ def categorized(network, forms, names):
 
 def at_width(network, forms, width):
     """The forms with the numbers of another width, found at as few sizes as there are unknowns in one formula."""
-    sizes = network.probes[: max(enough(network, value) for form in forms for value in numbers_of(form))]
+    most = max(enough(network, value) for form in forms for value in numbers_of(form))
+    sizes = network.probes[: max(2, most)]
     layers = network.layers(sizes, None, width)
     grown = network.layers(sizes, network.more_classes, width) if network.more_classes else layers
+    if [form[1] for form in forms] != [rows[0].kind for rows in layers]:
+        raise network.fault(f"it has other layers at width {width}")
     return [widened(network, *each, width) for each in zip(forms, layers, grown, strict=True)]
 
 
@@ -426,6 +456,16 @@ def widened(network, form, rows, grown, width):
             ]
     for place, read in COUNTS.items():
         form[place] = again(form[place], read)
+    seen = tuple(row.receptive_field for row in rows)
+    if not isinstance(form[FIELD], dict):
+        form[FIELD] = seen[0]  # paths may join at one width and not at another
+    known = (
+        at_sides(network.grids, form[FIELD])[: len(seen)]
+        if isinstance(form[FIELD], dict)
+        else seen[:1] * len(seen)
+    )
+    if seen != known:
+        raise network.fault(f"the field of {rows[0].layer} has another formula at width {width}")
     return form
 
 

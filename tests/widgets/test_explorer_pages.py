@@ -149,7 +149,7 @@ CASES = {
             *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
             *["All 58 layers of resnet18", "Map of"],
         ],
-        slide("Input size by dragging", "64", "96", "128"),
+        slide("Input size by dragging", "63", "95", "127"),
         "resnet18, 128 pixels: 11,689,512 parameters, ",
     ),
 }

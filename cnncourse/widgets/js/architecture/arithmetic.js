@@ -18,6 +18,9 @@ const formulasFor = (model, size) => partsBySize(model).find(({ sizes }) => size
 /** [first, last, step] of all sizes that a network takes, in order. */
 const legalSizes = (model) => partsBySize(model).flatMap(({ sizes }) => sizes).sort((a, b) => a[0] - b[0]);
 
+const everySize = (model) => legalSizes(model).flatMap(([first, last, step]) =>
+  Array.from({ length: (last - first) / step + 1 }, (_, index) => first + step * index));
+
 /** The legal size that is nearest to a wish. */
 function nearestSize(model, wish) {
   const nearest = ([first, last, step]) => first + step * Math.round((clamp(wish, first, last) - first) / step);
@@ -80,7 +83,7 @@ function valueOf(number, sides, classes) {
   if (number.K) return valueOf(number.K[0], sides, classes) + valueOf(number.K[1], sides, classes) * classes;
   if (number.F) {
     const [start, slope, grid, windows] = number.F;
-    return sides[grid] % windows ? null : start + slope * sides[grid];
+    return sides[grid] % windows ? null : start + (slope * sides[grid]) / windows;
   }
   const [grid, ...polynomial] = number;
   return polynomial.reduceRight((sum, coefficient) => sum * sides[grid] ** 2 + coefficient, 0);
@@ -213,12 +216,11 @@ function countsBelow(layers) {
   return counts;
 }
 
-/** The shortest path below which just these layers lie; if there is none, the one they were found under. */
+/** The shortest beginning of a path below which nothing lies but some of these layers. */
 function pathOfAll(found, layers, counts) {
-  const [{ name }] = layers;
-  for (let depth = 1; depth <= depthOf(name); depth += 1) {
-    const path = pathOf(name, depth);
-    if (counts.get(path) === layers.length && layers.every((layer) => isInside(layer.name, path))) return path;
+  for (let depth = 1; depth < depthOf(found); depth += 1) {
+    const path = pathOf(found, depth);
+    if (counts.get(path) === layers.filter(({ name }) => isInside(name, path)).length) return path;
   }
   return found;
 }

@@ -66,10 +66,10 @@ class NetworkControls {
     this.element = make("div", { class: "x-network" }, this.network.element, this.sizes, ...this.rest, ...more);
   }
 
+  /** The slider goes over legal sizes alone, so that every step of it is one. */
   drag(keep) {
-    const size = nearestSize(this.settings.model, Number(this.range.value));
     this.fault.textContent = "";
-    keep({ input_size: size });
+    keep({ input_size: this.legal[Number(this.range.value)] });
   }
 
   get fields() {
@@ -82,10 +82,10 @@ class NetworkControls {
     for (const element of [this.sizes, ...this.rest]) element.hidden = !settings;
     if (!settings) return;
     const { model, input_size, width } = settings;
-    const sizes = legalSizes(model);
     const widths = [...widthsOf(model)].sort((a, b) => a - b);
-    const last = sizes.at(-1)[1];
-    Object.assign(this.range, { min: sizes[0][0], max: last, value: input_size, disabled: sizes[0][0] === last });
+    if (this.listed !== model) [this.listed, this.legal] = [model, everySize(model)];
+    const [place, last] = [this.legal.indexOf(input_size), this.legal.length - 1];
+    Object.assign(this.range, { min: 0, max: last, value: place, disabled: last === 0 });
     this.size.input.disabled = this.range.disabled;
     this.range.setAttribute("aria-valuetext", `${input_size} pixels`);
     this.width.offer(widths.map((each) => [each, each === widthsOf(model)[0] ? `${widthText(each)}, own` : widthText(each)]));

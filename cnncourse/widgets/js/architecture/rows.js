@@ -15,18 +15,18 @@ const headRow = () => row(HEADINGS, "columnheader", "x-label");
 function numberCells(layer, network) {
   return COUNTED.map((what) => {
     const share = network && network[what] ? make("small", { class: "x-share" }, percent(layer[what] / network[what])) : "";
-    return [exactly(what, layer[what]), share];
+    return [exactly(what, layer[what]), " ", share];
   });
 }
 
 /** A layer's row; below a path its name goes on from there. */
 function layerRow(layer, { network = null, path = "" } = {}) {
   const within = path !== "" && layer.name.startsWith(`${path}.`);
-  const name = [within ? layer.name.slice(path.length + 1) : layer.name, make("small", {}, kindText(layer))];
+  const name = [within ? layer.name.slice(path.length + 1) : layer.name, " ", make("small", {}, kindText(layer))];
   return row([name, shapeText(layer.output), ...numberCells(layer, network), fieldText(layer.receptive_field)]);
 }
 
 function sumRow(part, network) {
-  const name = ["together", make("small", {}, layersText(part.layers))];
+  const name = ["together", " ", make("small", {}, layersText(part.layers))];
   return row([name, shapeText(part.output), ...numberCells(part, network), fieldText(part.receptive_field)], "cell", "x-together");
 }

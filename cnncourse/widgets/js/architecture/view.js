@@ -34,7 +34,7 @@ class ArchitectureView extends View {
   change(which, changes) {
     this.preview = null;
     if (which === 0) this.set(changes);
-    else this.set({ second: { ...this.settings(1), ...changes } });
+    else if (this.get("second")) this.set({ second: { ...this.settings(1), ...changes } });
   }
 
   choose(which, name) {
@@ -124,7 +124,7 @@ class ArchitectureView extends View {
     made.title = make("span", { class: "x-title" });
     made.size = make("span", { class: "x-size" });
     made.back = button("◀ Back", () => this.back(which), { class: "x-button x-small" });
-    made.element = group("x-drawing", which ? "Second network" : "Network",
+    made.element = group("x-drawing", which ? "Blocks, second" : "Blocks",
       make("div", { class: "x-head" }, made.title, make("span", { class: "x-tail" }, made.size, made.back)), made.stage);
     return made;
   }
