@@ -328,7 +328,7 @@ def described(network, grids, rows, grown):
 
 def used(form):
     """The grids on which a layer writes and reads."""
-    axes = [axis for place in (OUTPUT, INPUT) for axis in form[place] or []]
+    axes = [axis for place in (OUTPUT, INPUT) for axis in form[place] or [] if not isinstance(axis, dict)]
     grids = [
         axis[0] if isinstance(axis, list) else -1 - axis
         for axis in axes
