@@ -103,11 +103,19 @@ function kindsOf({ types }, sides, width, classes) {
   });
 }
 
+/** A function of one argument that remembers its answers. */
+function remembered(compute, answers = new Map()) {
+  return (argument) => {
+    if (!answers.has(argument)) answers.set(argument, compute(argument));
+    return answers.get(argument);
+  };
+}
+
 /** The names of the layers: each begins with so many letters of the one before. */
-function namesOf({ rows }) {
+const namesOf = remembered(({ rows }) => {
   let name = "";
   return rows.map(([alike, rest]) => (name = name.slice(0, alike) + rest));
-}
+});
 
 function totalsOf(layers) {
   const sum = (what) => layers.reduce((total, layer) => total + layer[what], 0);
@@ -141,8 +149,13 @@ function allNetworks() {
 
 // --- parts: layers together, as they are drawn -------------------------------------------------------------------
 
-const pathOf = (name, depth) => name.split(".").slice(0, depth).join(".");
-const depthOf = (path) => (path ? path.split(".").length : 0);
+/** "a.b.c" → ["", "a", "a.b", "a.b.c"] */
+const beginningsOf = remembered((path) => {
+  const words = path ? path.split(".") : [];
+  return [0, ...words].map((_, depth) => words.slice(0, depth).join("."));
+});
+const depthOf = (path) => beginningsOf(path).length - 1;
+const pathOf = (name, depth) => beginningsOf(name)[Math.min(depth, depthOf(name))];
 const isInside = (name, path) => path === "" || name === path || name.startsWith(`${path}.`);
 
 /** [side, channels] of a shape: maps (C, n, n) or (n, n, C), tokens (T, D) as if they lay in a square, numbers (D). */
@@ -183,9 +196,9 @@ const isBeside = ([, layers]) => layers.every(({ category, multiply_adds }) => c
 
 /** How many words two paths begin with together. */
 function together(one, other) {
-  const [first, second] = [one.split("."), other.split(".")];
-  const end = first.findIndex((word, index) => word !== second[index]);
-  return end < 0 ? first.length : end;
+  const [first, second] = [one, other].map(beginningsOf);
+  const end = first.findIndex((path, index) => path !== second[index]);
+  return (end < 0 ? first.length : end) - 1;
 }
 
 /** What only norms, activates or reshapes belongs to the layer before it, or to the one after it that is nearer by name. */

@@ -35,7 +35,8 @@ function chooseNetwork({ label, none = null, onchange }) {
   for (const [model, { family }] of Object.entries(NETWORKS.networks)) {
     families.set(family, [...(families.get(family) ?? []), make("option", { value: model }, model)]);
   }
-  const groups = [...families].map(([family, options]) => make("optgroup", { label: NETWORKS.families[family][0] }, ...options));
+  const groups = [...families].map(([family, options]) =>
+    make("optgroup", { label: NETWORKS.families[family][0] }, ...options));
   made.element.querySelector("select").replaceChildren(...(none ? [make("option", { value: NONE }, none)] : []), ...groups);
   return made;
 }
@@ -50,7 +51,8 @@ class NetworkControls {
     this.network = chooseNetwork({ label: nth ? "Compare with" : "Network", none, onchange: choose });
     this.size = new NearestField({
       label: named("Input size"), read: size, write: (value) => keep({ input_size: value }), fault: this.fault,
-      legal: (wish) => nearestSize(this.settings.model, wish), say: (wish, taken) => sizeFault(this.settings.model, wish, taken),
+      legal: (wish) => nearestSize(this.settings.model, wish),
+      say: (wish, taken) => sizeFault(this.settings.model, wish, taken),
     });
     this.range = make("input", {
       type: "range", class: "x-range", "aria-label": named("Input size by dragging"),

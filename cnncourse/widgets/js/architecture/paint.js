@@ -35,7 +35,8 @@ function placesOf({ parts, opened, largest, input }, width) {
   }
   let x = EDGE;
   const places = solids.map(({ side }, index) => {
-    const place = { x, width: Math.max(THINNEST, roots[index] * unit), height: Math.max(3, BLOCKS.tall * Math.sqrt(side / largest)) };
+    const height = Math.max(3, BLOCKS.tall * Math.sqrt(side / largest));
+    const place = { x, width: Math.max(THINNEST, roots[index] * unit), height };
     x += place.width + (before[input ? index : index + 1] ?? 0);
     return place;
   });
@@ -88,7 +89,8 @@ class Labels {
   }
 
   /** Write a text around x if there is room. */
-  put(text, x, y, { size = 11, align = "center", inside = [0, this.sheet.width], gap = 5, ...look } = {}) {
+  put(text, x, y, { size = 11, align = "center", inside = [0, this.sheet.width], gap = 5, halo = 0, ...look } = {}) {
+    const { context, palette } = this.sheet;
     const width = textWidth(this.sheet, text, size, look.weight);
     const shift = { left: 0, center: width / 2, right: width }[align];
     const left = clamp(x - shift, inside[0], Math.max(inside[0], inside[1] - width));
@@ -97,6 +99,11 @@ class Labels {
       box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
     if (clash) return false;
     this.taken.push(box);
+    if (halo) {
+      Object.assign(context, { textAlign: "left", textBaseline: "middle", lineJoin: "round" });
+      Object.assign(context, { strokeStyle: css(palette.surface), lineWidth: halo });
+      context.strokeText(text, left, y);
+    }
     write(this.sheet, text, left, y, { size, ...look });
     return true;
   }
@@ -131,9 +138,9 @@ function paintStages(sheet, drawing, layout) {
     const shown = labels.put(short(each), (from + to) / 2, y + 13, { color: css(palette.ink), inside: [0, sheet.width] });
     const part = drawing.parts[last];
     const { output, channels } = drawing.opened ? part : joinedTo(part, drawing.parts[last + 1]?.input);
-    const full = shapeText(output).replace(/ /g, "");
+    const texts = [shapeText(output).replace(/ /g, ""), grouped(channels)];
     const look = { size: 10.5, color: css(palette.muted) };
-    if (shown) void (labels.put(full, (from + to) / 2, y + 27, look) || labels.put(grouped(channels), (from + to) / 2, y + 27, look));
+    if (shown) texts.some((text) => labels.put(text, (from + to) / 2, y + 27, look));
   }
 }
 

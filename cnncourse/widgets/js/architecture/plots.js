@@ -43,7 +43,7 @@ function paintTotals(sheet, networks) {
 /** The text, or its beginning with an ellipsis, in so many pixels. */
 function shortened(sheet, text, room, size) {
   let shown = text;
-  while (shown.length > 1 && textWidth(sheet, shown, size) > room) shown = `${shown.slice(0, shown.endsWith("…") ? -2 : -1)}…`;
+  while (shown.length > 1 && textWidth(sheet, shown, size) > room) shown = `${shown.replace("…", "").slice(0, -1)}…`;
   return shown;
 }
 
@@ -118,29 +118,34 @@ function paintMap(sheet, { dots, chosen, pointed }) {
   }
 }
 
-/** As many names as find room: those chosen first, whatever lies under them, the others beside all dots. */
+/** As many names as find room beside the dots; those of what is chosen come first, and over dots if need be. */
 function nameDots(sheet, scale, order, rank) {
   const { palette } = sheet;
   const labels = new Labels(sheet);
-  const around = (each, radius) => {
+  const strong = order.filter((each) => rank(each) < 2);
+  const boxOf = (each, radius) => {
     const [x, y] = scale.at(each);
-    labels.taken.push([x - radius, y - radius, x + radius, y + radius]);
+    return [x - radius, y - radius, x + radius, y + radius];
   };
   const put = (each) => {
     const [x, y] = scale.at(each);
-    const strong = rank(each) < 2;
-    const look = { size: 11, weight: strong ? 650 : 400, color: css(rank(each) < 3 ? palette.ink : palette.muted), gap: 1 };
-    const [side, over] = strong ? [14, 18] : [9, 13];
+    const look = { size: 11, weight: strong.includes(each) ? 650 : 400, halo: strong.includes(each) ? 4 : 0, gap: 1 };
+    look.color = css(rank(each) < 3 ? palette.ink : palette.muted);
+    const [side, over] = strong.includes(each) ? [14, 18] : [9, 13];
     const inside = [scale.box[0], scale.box[2]];
-    const places = [[x + side, y, "left"], [x - side, y, "right"], [x, y - over, "center"], [x, y + over, "center"]];
-    places.some(([across, down, align]) => fits(sheet, each.model, across, align, inside, look) &&
+    const beside = [[x + side, y, "left"], [x - side, y, "right"]];
+    const around = [[x, "center"], [x + 8, "right"], [x - 8, "left"]];
+    const places = [...beside, ...[-over, over].flatMap((by) => around.map(([from, align]) => [from, y + by, align]))];
+    return places.some(([across, down, align]) => fits(sheet, each.model, across, align, inside, look) &&
       labels.put(each.model, across, down, { ...look, align }));
   };
-  const strong = order.filter((each) => rank(each) < 2);
-  for (const each of strong) around(each, 10);
-  for (const each of strong) put(each);
-  for (const each of order) around(each, 5);
-  for (const each of order.slice(strong.length)) put(each);
+  const dots = order.map((each) => boxOf(each, 5));
+  labels.taken = [...dots, ...strong.map((each) => boxOf(each, 10))];
+  const left = strong.filter((each) => !put(each));
+  labels.taken = labels.taken.filter((box) => !dots.includes(box));
+  for (const each of left) put(each);
+  labels.taken.push(...dots);
+  for (const each of order) if (!strong.includes(each)) put(each);
 }
 
 /** Whether a text lies within these limits without being moved. */
@@ -179,8 +184,8 @@ function still(state) {
     ...networks.flatMap((network) => [summarySentence(network), whereSentence(network)]),
     ...(networks.length > 1 ? [compareSentence(networks)] : []),
   ].flatMap((text) => wrapped(text, 112));
-  const dots = allNetworks();
-  const height = drawings.length * (24 + BLOCKS_HEIGHT + 8) + 24 + totalsHeight(networks.length, width) + 14 + 19 * lines.length + 330;
+  const sums = totalsHeight(networks.length, width);
+  const height = drawings.length * (24 + BLOCKS_HEIGHT + 8) + 24 + sums + 14 + 19 * lines.length + 330;
   const paper = new Paper(width, height);
   const page = paper.sheet(0, 0, width, height);
   let y = 0;
@@ -192,12 +197,13 @@ function still(state) {
     y += 24 + BLOCKS_HEIGHT + 8;
   });
   paintLegend(page, y, scene);
-  paintTotals(paper.sheet(0, y + 24, width, totalsHeight(networks.length, width)), networks);
-  y += 24 + totalsHeight(networks.length, width) + 14;
+  paintTotals(paper.sheet(0, y + 24, width, sums), networks);
+  y += 24 + sums + 14;
   lines.forEach((text, index) => write(page, text, 0, y + 10 + 19 * index, { size: 12.5 }));
   y += 19 * lines.length + 10;
   titlePart(page, 0, y, width, "All networks, as published");
-  paintMap(paper.sheet(0, y + 24, width, 290), { dots, chosen: networks.map(({ settings: { model } }) => model), pointed: null });
+  const chosen = networks.map(({ settings: { model } }) => model);
+  paintMap(paper.sheet(0, y + 24, width, 290), { dots: allNetworks(), chosen, pointed: null });
   return paper.markup();
 }
 

@@ -28,5 +28,6 @@ function layerRow(layer, { network = null, path = "" } = {}) {
 
 function sumRow(part, network) {
   const name = ["together", " ", make("small", {}, layersText(part.layers))];
-  return row([name, shapeText(part.output), ...numberCells(part, network), fieldText(part.receptive_field)], "cell", "x-together");
+  const cells = [name, shapeText(part.output), ...numberCells(part, network), fieldText(part.receptive_field)];
+  return row(cells, "cell", "x-together");
 }

@@ -14,7 +14,8 @@ function sceneOf(state, width, measure = measured) {
     const opened = partAt(network, state.opened[which]) ? state.opened[which] : "";
     const parts = partsOf(network, opened, mostParts(width));
     const highest = opened ? Math.max(...parts.map((part) => part.side)) : largest;
-    return { parts, opened, largest: highest, bars: state.bars, input: opened ? null : { side, channels: entryOf(model).channels } };
+    const input = opened ? null : { side, channels: entryOf(model).channels };
+    return { parts, opened, largest: highest, bars: state.bars, input };
   });
   const longest = Math.max(1, ...drawings.flatMap(({ parts }) => parts.map((part) => part[state.bars])));
   for (const drawing of drawings) drawing.longest = longest;
@@ -34,8 +35,11 @@ const heldPart = ({ networks, drawings }, [which, path]) =>
   drawings[which].parts.find((part) => part.path === path) ?? partAt(networks[which], path);
 
 const usedCategories = (networks) =>
-  CATEGORIES.map((_, index) => index).filter((index) => networks.some(({ layers }) => layers.some(({ category }) => category === index)));
+  CATEGORIES.map((_, index) => index)
+    .filter((index) => networks.some(({ layers }) => layers.some(({ category }) => category === index)));
 
-const headOf = ({ settings: { input_size: size }, layers }, opened) =>
-  `${opened ? `${opened}, ` : ""}${plural(layers.filter(({ output, name }) => output && isInside(name, opened)).length, "layer")}` +
-  `${opened ? "" : `, input ${size} × ${size}`}`;
+/** What stands beside a network's name: how many layers are drawn of which input, or of which part. */
+function headOf({ settings: { input_size: size }, layers }, opened) {
+  const count = plural(calledOf(layers).filter(({ name }) => isInside(name, opened)).length, "layer");
+  return opened ? `${opened}, ${count}` : `${count}, input ${size} × ${size}`;
+}

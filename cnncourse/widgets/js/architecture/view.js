@@ -7,7 +7,8 @@ class ArchitectureView extends View {
   constructor(model) {
     const watched = Object.fromEntries([...FIRST, "second"].map((name) => [name, "networks"]));
     super(model, {
-      name: "architecture", title: "Architecture explorer", watched: { ...watched, opened: "parts", layer: "held", bars: "parts" },
+      name: "architecture", title: "Architecture explorer",
+      watched: { ...watched, opened: "parts", layer: "held", bars: "parts" },
     });
     this.known = new Map();
     this.star = null; // the network of the map that is pointed at
@@ -199,8 +200,8 @@ class ArchitectureView extends View {
     const after = (index) => stages.findIndex((stage, other) => other > index && stage !== stages[index]);
     const path = placeOf(event, {
       ArrowLeft: at < 0 ? stages[first - 1] : paths[at - 1], ArrowRight: at < 0 ? stages[after(first)] : paths[at + 1],
-      ArrowUp: at < 0 ? held : stages[at], ArrowDown: at < 0 ? paths[Math.max(0, first)] : held, Home: paths[0], End: paths.at(-1),
-      Enter: "open", Backspace: "back",
+      ArrowUp: at < 0 ? held : stages[at], ArrowDown: at < 0 ? paths[Math.max(0, first)] : held,
+      Home: paths[0], End: paths.at(-1), Enter: "open", Backspace: "back",
     });
     if (path === "open") {
       const deeper = this.canOpen([which, held]);
@@ -264,7 +265,8 @@ class ArchitectureView extends View {
       this.scene = sceneOf(this.state, width, (settings) => this.measured(settings));
     }
     if (this.outdated("state", networks)) this.tell();
-    if (this.speakPart) this.spoken.say(partSentence(this.scene.networks[this.scene.held[0]], heldPart(this.scene, this.scene.held)));
+    const { networks: shown, held: now } = this.scene;
+    if (this.speakPart) this.spoken.say(partSentence(shown[now[0]], heldPart(this.scene, now)));
     this.speakPart = false;
   }
 
@@ -364,7 +366,8 @@ class ArchitectureView extends View {
     const { networks } = this.scene;
     const { stage, picture } = this.totals;
     stage.style.height = `${totalsHeight(networks.length, this.root.clientWidth)}px`;
-    stage.setAttribute("aria-label", networks.map((network) => `${summarySentence(network)} ${whereSentence(network)}`).join(" "));
+    const words = networks.flatMap((network) => [summarySentence(network), whereSentence(network)]);
+    stage.setAttribute("aria-label", words.join(" "));
     paintTotals(this.sheet(picture, { scaled: true }), networks);
     this.verdict.textContent = networks.length > 1 ? compareSentence(networks) : whereSentence(networks[0]);
   }
@@ -375,8 +378,8 @@ class ArchitectureView extends View {
     paintMap(this.sheet(this.chart.picture, { scaled: true }), { dots: this.dots, chosen, pointed: this.star });
     const sentence = this.dotSentence(this.star ?? chosen[this.target] ?? chosen[0]);
     this.dotText.textContent = sentence;
-    this.chart.stage.setAttribute("aria-label", `Map of ${plural(this.dots.length, "network")}, parameters against multiply-adds. ` +
-      `${sentence} Arrow keys go to the next, Enter takes it.`);
+    const map = `Map of ${plural(this.dots.length, "network")}, parameters against multiply-adds.`;
+    this.chart.stage.setAttribute("aria-label", `${map} ${sentence} Arrow keys go to the next, Enter takes it.`);
   }
 
   /** All layers of the network of which something is held; made when they are to be seen. */

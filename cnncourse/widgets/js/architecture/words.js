@@ -94,7 +94,8 @@ function partSentence(network, { path, layers, output, parameters, multiply_adds
   const share = (what, value) => (network[what] ? ` (${percent(value / network[what])})` : "");
   const what = calledOf(layers).length === 1 ? kindText(main) : layersText(layers);
   const sees = receptive_field === null ? "" : `, sees ${receptive_field} × ${receptive_field} pixels`;
-  return `${path}: ${what}, output ${shapeText(output)}, ${plural(parameters, "parameter")}${share("parameters", parameters)}, ` +
+  return `${path}: ${what}, output ${shapeText(output)}, ` +
+    `${plural(parameters, "parameter")}${share("parameters", parameters)}, ` +
     `${plural(multiply_adds, "multiply-add")}${share("multiply_adds", multiply_adds)}, ${bytesText(activation_bytes)}${sees}.`;
 }
 
@@ -110,7 +111,8 @@ const sizeFault = (model, wish, taken) =>
   `${model} takes inputs of ${legalText(model)} pixels a side, not ${format(wish)}: ${taken} is taken.`;
 
 const countFault = (wish, taken) =>
-  `The classes must be a whole number from ${grouped(CLASSES[0])} to ${grouped(CLASSES[1])}, not ${format(wish)}: ${grouped(taken)} is taken.`;
+  `The classes must be a whole number from ${grouped(CLASSES[0])} to ${grouped(CLASSES[1])}, ` +
+  `not ${format(wish)}: ${grouped(taken)} is taken.`;
 
 /** A network of the map in one sentence. */
 function dotSentence({ model, parameters, multiply_adds }, others) {
