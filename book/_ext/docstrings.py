@@ -76,6 +76,18 @@ def process(app, what, name, obj, options, lines):
     lines[:] = as_restructured_text(lines) if own else []
 
 
+def is_generated(obj):
+    """Whether Python wrote the docstring: of a NamedTuple, a row of a table in the code, or of one of its fields."""
+    if isinstance(obj, type) and issubclass(obj, tuple):
+        return (obj.__doc__ or "").startswith(f"{obj.__name__}(")
+    return (getattr(obj, "__doc__", None) or "").startswith("Alias for field number ")
+
+
+def skip(app, what, name, obj, skipped, options):
+    return True if is_generated(obj) else None
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-skip-member", skip)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -62,9 +62,7 @@ class Block(nn.Module):
 class Config(NamedTuple):
     blocks: tuple[int, ...]  # in each stage
     channels: int  # in the first stage; each next has twice as many on half the side
-    drop: float = (
-        0.0  # probability of stochastic depth in the last block; it rises linearly from 0 in the first
-    )
+    drop: float = 0.0  # stochastic depth: its probability in the last block, linearly less before it
     patch: int = 4  # side of the patches of the stem
     size: int = 224
 

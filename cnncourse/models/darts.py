@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import pad
 
 from .. import checks
-from .parts import Network, check_input, conv_norm, sequential
+from .parts import Network, check_input, classifier, conv_norm, sequential
 
 # Operations: x (N, C, H, W) → (N, C, H/stride, W/stride). In the relaxed network their norms are not affine.
 
@@ -257,8 +257,7 @@ def network(name, config, num_classes, in_channels, genotype=None):
         sides = {"halved_before": number > 0 and cells[-1].halves, "halves": halves}
         cells.append(Cell(before, last, channels, plan, **sides, affine=genotype is not None))
         before, last = last, len(plan) * channels
-    layers = {"stem": stem, "cells": cells, "pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
-    layers["output"] = nn.Linear(last, num_classes)
+    layers = {"stem": stem, "cells": cells, **classifier(last, num_classes)}
     return DARTS(name, config.operations, genotype, layers, num_classes, in_channels)
 
 

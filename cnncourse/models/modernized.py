@@ -20,23 +20,17 @@ from .parts import Network, conv_norm, drawn_narrowly, sequential
 
 class Steps(NamedTuple):
     stage_ratio: bool = False  # blocks in the four stages as 1 : 1 : 3 : 1
-    patchify_stem: bool = (
-        False  # one convolution of patches that do not overlap, for a larger one and a max pooling
-    )
+    patchify_stem: bool = False  # one convolution of patches without overlap, for 7×7 and max pooling
     depthwise: bool = False  # the k×k convolution has one channel a group
-    width: bool = False  # half as many channels more
-    inverted_bottleneck: bool = (
-        False  # a block has four times as many channels inside as outside, no longer fewer
-    )
+    width: bool = False  # half as many channels again
+    inverted_bottleneck: bool = False  # four times as many channels inside a block as outside, not fewer
     depthwise_first: bool = False  # the k×k convolution is the first of the three
     large_kernel: bool = False  # 7×7, no longer 3×3
     gelu: bool = False  # for ReLU
     fewer_activations: bool = False  # one a block, between the two 1×1 convolutions
     fewer_norms: bool = False  # one a block, after the k×k convolution
     layer_norm: bool = False  # over the channels of each pixel, for batch normalization
-    separate_downsampling: bool = (
-        False  # a 2×2 convolution between stages; norms before it, after the stem, at the end
-    )
+    separate_downsampling: bool = False  # by a 2×2 convolution; norms before it, after the stem, at the end
 
 
 STEPS = ("resnet", *Steps._fields)
@@ -45,7 +39,7 @@ STEPS = ("resnet", *Steps._fields)
 
 
 class Block(nn.Module):
-    """y = activation(F(x) + shortcut(x)), F one k×k and two 1×1 convolutions; y = F(x) + x with fewer activations.
+    """y = activation(F(x) + shortcut(x)), F one k×k and two 1×1 convolutions; after "fewer activations" just the sum.
 
     x (N, C, H, W) → (N, width, H/stride, W/stride)
     """

@@ -35,7 +35,7 @@ class Padding(nn.Module):
 
 
 class NoShortcut(nn.Module):
-    """0, whatever comes: y = F(x)."""
+    """Nothing is passed on, so that the block is F(x) alone."""
 
     def forward(self, x):
         return x.new_zeros(())

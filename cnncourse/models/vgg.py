@@ -1,4 +1,4 @@
-"""VGG: only 3×3 convolutions, two to four in a row, then a pooling; depth instead of large windows.
+"""VGG: only 3×3 convolutions, one to four in a row, then a pooling; depth instead of large windows.
 
 Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015.
 
@@ -55,8 +55,9 @@ def build(name, num_classes=None, in_channels=3, *, dropout=0.5):
     dropout      the probability with which units of F6 and F7 are dropped
 
     The paper takes 224×224 pixels, of which the stages make 7×7. Other grids are averaged to 7×7 for F6, as in
-    torchvision. Linear layers are drawn with σ = 0.01, convolutions by He's rule, which trains all depths at once; the
-    paper trained 11 layers first and began the deeper networks with some of their weights.
+    torchvision. Convolutions are drawn by He's rule, from which all depths train; the paper trained its 11 layers first
+    and began the deeper networks with some of their weights. Linear layers are drawn with σ = 0.01; those of the small
+    one, which have fewer inputs, by torch's rule.
     """
     config = CONFIGS[name]
     checks.real("dropout", dropout, 0, below=1)
@@ -72,7 +73,7 @@ def build(name, num_classes=None, in_channels=3, *, dropout=0.5):
     }
     smallest = 2 ** len(config.convolutions)
     network = Network(name, layers, num_classes, in_channels, published_size=size, smallest=smallest)
-    return drawn_by_he(drawn_normally(network, std=0.01))
+    return drawn_by_he(network if config.small else drawn_normally(network, std=0.01))
 
 
 def stages(in_channels, config):

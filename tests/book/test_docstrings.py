@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from docutils.core import publish_doctree
@@ -77,6 +78,20 @@ def test_data_does_not_show_the_docstring_of_its_type():
     lines = ["Name of a kernel and the kernel."]
     docstrings.process(None, "data", "KERNELS", {}, None, lines)
     assert lines == ["Name of a kernel and the kernel.", ""]
+
+
+def test_rows_of_tables_and_their_fields_are_left_out():
+    class Row(NamedTuple):
+        channels: int
+
+    class Told(NamedTuple):
+        """What was found."""
+
+        channels: int
+
+    assert docstrings.is_generated(Row) and docstrings.is_generated(Row.channels)
+    assert not docstrings.is_generated(Told) and docstrings.is_generated(Told.channels)
+    assert not docstrings.is_generated(docstrings.prose) and not docstrings.is_generated(3)
 
 
 def test_every_module_is_on_the_page():

@@ -19,9 +19,9 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-spec = importlib.util.spec_from_file_location("plain", ROOT / "book/plain.py")
-plain = sys.modules["plain"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(plain)
+sys.path.insert(0, str(ROOT / "book"))
+
+import plain  # noqa: E402
 
 REPOSITORY = "https://github.com/owner/course"
 SITE = "https://owner.github.io/course"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_families import on_meta, stirred
+from networks import on_meta, stirred
 from test_mobilenet import convolutions, copied
 from torch import nn
 from torchvision.models.densenet import _DenseBlock, _Transition

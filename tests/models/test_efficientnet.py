@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from test_families import on_meta, stirred
+from networks import on_meta, stirred
 from test_mobilenet import copied
 from test_resnet import sizes
 from torch import nn

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torchvision
+from networks import assert_equal_logits, on_meta, stirred
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -60,11 +61,6 @@ SHARED = [name for name in FAMILIES if NAMES.get(name, name) in torchvision.mode
           and name not in NAMES.values()]  # fmt: skip
 
 
-def on_meta(name, **changes):
-    with torch.device("meta"):
-        return models.build(name, **changes)
-
-
 def side_of(model):
     return model.input_size or model.published_size
 
@@ -76,15 +72,6 @@ def small(name):
     """
     model = models.build(name)
     return model, model.input_size or max(model.smallest, 64)
-
-
-def stirred(model):
-    """Batch statistics that are not 0 and 1, so that nothing that reads them wrongly can hide."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return model.eval()
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
@@ -99,11 +86,7 @@ def test_logits_equal_torchvisions_with_its_weights(name):
     theirs = stirred(torchvision.models.get_model(NAMES.get(name, name), weights=None, **options))
     ours = models.transplant(theirs.state_dict(), models.build(name)).eval()
     sizes = [(ours.input_size,) * 2] if ours.input_size else [(96, 96), (64, 80)]
-    for height, width in sizes:
-        x = torch.randn(2, 3, max(height, ours.smallest), max(width, ours.smallest))
-        with torch.no_grad():
-            mine, expected = ours(x), theirs(x)
-        assert (mine - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert_equal_logits(ours, theirs, *sizes)
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torchvision
-from test_families import stirred
+from networks import stirred
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, max_pool2d
 

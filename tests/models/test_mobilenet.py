@@ -6,7 +6,7 @@ import torch
 import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
-from test_families import on_meta, stirred
+from networks import assert_equal_logits, on_meta, stirred
 from test_resnet import sizes
 from torch import nn
 from torch.nn.functional import conv2d, relu6
@@ -113,10 +113,7 @@ def test_logits_of_the_first_equal_timms_with_the_papers_relu():
     torch.manual_seed(0)
     ours = stirred(models.build("mobilenet_v1"))
     theirs = copied(timm.create_model("mobilenetv1_100", act_layer=nn.ReLU), ours)
-    x = torch.randn(2, 3, 97, 64)
-    with torch.no_grad():
-        mine, expected = ours(x), theirs(x)
-    assert (mine - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert_equal_logits(ours, theirs, (97, 64))
 
 
 # The width multiplier.
@@ -135,10 +132,7 @@ def test_second_networks_of_other_width_equal_torchvisions(width):
     theirs = stirred(torchvision.models.mobilenet_v2(width_mult=width))
     ours = models.transplant(theirs.state_dict(), models.build("mobilenet_v2", width=width)).eval()
     assert ours.output.in_features == (1280 if width < 1 else 8 * round(1280 * width / 8))
-    x = torch.randn(1, 3, 64, 50)
-    with torch.no_grad():
-        mine, expected = ours(x), theirs(x)
-    assert (mine - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert_equal_logits(ours, theirs, (64, 50))
 
 
 @given(channels=st.floats(0.1, 4000), multiple=st.integers(1, 64))

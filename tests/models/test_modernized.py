@@ -31,6 +31,7 @@ def test_the_first_step_is_resnet50():
     torch.manual_seed(0)
     resnet, ours = models.build("resnet50").eval(), models.build("modernized_resnet50", step="resnet").eval()
     copy(resnet, ours)
+    assert measure.parameters(ours).total == measure.parameters(resnet).total == 25_557_032
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), resnet(x), rtol=1e-4, atol=1e-4)

@@ -5,7 +5,7 @@ import math
 import pytest
 import timm
 import torch
-from test_families import on_meta, stirred
+from networks import on_meta, stirred
 from test_resnet import sizes
 from torch import nn
 from torchvision.models.regnet import BlockParams, ResBottleneckBlock

@@ -3,16 +3,12 @@
 import pytest
 import torch
 import torchvision
+from networks import on_meta
 from torch import nn
 
 from cnncourse import measure, models
 
 NAMES = ["vgg11", "vgg13", "vgg16", "vgg19", "vgg16_bn"]
-
-
-def on_meta(name, **changes):
-    with torch.device("meta"):
-        return models.build(name, **changes)
 
 
 def table(name, **changes):
@@ -121,14 +117,17 @@ def test_norms_stand_between_convolution_and_activation():
     ]  # fmt: skip
 
 
-def test_weights_are_drawn_as_torchvisions():
+def test_weights_are_drawn_as_torchvisions_but_linear_ones_of_the_mini_wider():
     torch.manual_seed(0)
-    model = models.build("vgg_mini")
-    for name in ("conv2_2", "conv3_2"):
-        convolution = getattr(model, name)
-        expected = (2 / (9 * convolution.out_channels)) ** 0.5
-        assert 0.95 * expected < convolution.weight.std() < 1.05 * expected and not convolution.bias.any()
-    assert 0.0095 < model.f6.weight.std() < 0.0105 and not model.f6.bias.any()
+    model, mini = models.build("vgg11", num_classes=10), models.build("vgg_mini")
+    for network in (model, mini):
+        for name in ("conv2_1", "conv3_2"):
+            convolution = getattr(network, name)
+            expected = (2 / (9 * convolution.out_channels)) ** 0.5
+            assert 0.95 * expected < convolution.weight.std() < 1.05 * expected and not convolution.bias.any()
+    assert 0.0095 < model.f7.weight.std() < 0.0105 and not model.f7.bias.any()
+    # torch draws uniformly within ±1/√fan-in, which has a standard deviation of 1/√3 of that.
+    assert mini.f7.weight.std().item() == pytest.approx(1 / (3 * 128) ** 0.5, rel=0.05)
 
 
 def test_the_smallest_image_and_wrong_calls():

@@ -5,6 +5,7 @@ import math
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -165,18 +166,32 @@ def test_the_small_one_fits_into_a_page(side):
     assert model.tokens(images(side=side)).shape == (2, 1 + patches, width)
 
 
+@torch.no_grad()
+def check_that_logits_are_equal(theirs, rules, config):
+    """With weights that are all at work: heads and biases start at zero there."""
+    for parameter in theirs.eval().parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    ours = vit.network("vit", config, 1000, 3, 64, 0.0).eval()
+    ours.load_state_dict({renamed(name, rules): tensor for name, tensor in theirs.state_dict().items()})
+    x = torch.randn(2, 3, 64, 64)
+    expected, found = theirs(x), ours(x)
+    assert expected.std() > 0.1 and (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
 def test_logits_equal_timms_with_its_weights():
     torch.manual_seed(0)
     theirs = timm.create_model(
         "vit_tiny_patch16_224", img_size=64, patch_size=16, embed_dim=96, depth=3, num_heads=6
     )
-    config = vit.Config(patch=16, width=96, blocks=3, heads=6)
-    ours = vit.network("vit", config, 1000, 3, 64, 0.0).eval()
-    ours.load_state_dict({renamed(name, TIMM): tensor for name, tensor in theirs.state_dict().items()})
-    x = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        nn.init.normal_(ours.output.weight), theirs.head.weight.copy_(ours.output.weight)
-        torch.testing.assert_close(ours(x), theirs.eval()(x), rtol=1e-4, atol=1e-4)
+    check_that_logits_are_equal(theirs, TIMM, vit.Config(patch=16, width=96, blocks=3, heads=6))
+
+
+def test_logits_equal_torchvisions_with_its_weights():
+    torch.manual_seed(0)
+    theirs = torchvision.models.VisionTransformer(
+        64, 16, num_layers=3, num_heads=6, hidden_dim=96, mlp_dim=384
+    )
+    check_that_logits_are_equal(theirs, vit.TORCHVISION, vit.Config(patch=16, width=96, blocks=3, heads=6))
 
 
 def test_features_are_the_class_token():
