@@ -51,13 +51,8 @@ from cnncourse.models.families import BUILDERS
 FILE = Path(__file__).resolve().parent.parent / "cnncourse/widgets/js/architecture/networks.json"
 LARGEST = 640  # pixels; the largest published input is 600
 WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # offered, where they can be built, beside the network's own
-PROBES = (
-    0,
-    27,
-    5,
-    75,
-    31,
-)  # pixels more than its own: however often a side is halved, some probe has a half left over
+# Pixels more than its own: however often a side is halved, some probe has a half left over.
+PROBES = (0, 27, 5, 75, 31)
 MORE_CLASSES = 7
 WINDOWS = (*CONVOLUTIONS, *SLIDING_POOLS)
 CATEGORIES = {
@@ -148,12 +143,12 @@ class Network:
         more = self.classes + MORE_CLASSES
         return more if self._builds(self.size, more) else None
 
-    def layers(self, sizes, classes=None, width=None):
-        """For each layer its rows at these sizes."""
+    def layers(self, classes=None, width=None):
+        """For each layer its rows at the probes."""
         try:
             tables = [
                 measure.table(self.model(size, classes, width), (1, self.channels, size, size)).rows
-                for size in sizes
+                for size in self.probes
             ]
         except ValueError as error:
             raise self.fault(error) from error
@@ -292,9 +287,9 @@ COUNTS = {
 PLACES = {INPUT: "input", OUTPUT: "output", 6: "parameters", 7: "multiply-adds", 8: "memory"}
 
 
-def described(network, grids, rows, grown):
+def described(network, grids, rows, grown, width):
     """A layer as a form whose numbers are still in their places; `grown` are its rows with more classes."""
-    layer, first = network.module(rows[0].layer), rows[0]
+    layer, first = network.module(rows[0].layer, width), rows[0]
     form = [None, first.kind, settings_of(layer, first), getattr(layer, "groups", 1), *[None] * 6]
 
     def formula(values, place, sides=False):
@@ -401,93 +396,6 @@ def categorized(network, forms, names):
         form[0] = order.index(kind)
 
 
-# Other widths: the same formulas with other numbers.
-
-
-def at_width(network, forms, width):
-    """The forms with the numbers of another width, found at as few sizes as there are unknowns in one formula."""
-    most = max(enough(network, value) for form in forms for value in numbers_of(form))
-    sizes = network.probes[: max(2, most)]
-    layers = network.layers(sizes, None, width)
-    grown = network.layers(sizes, network.more_classes, width) if network.more_classes else layers
-    if [form[1] for form in forms] != [rows[0].kind for rows in layers]:
-        raise network.fault(f"it has other layers at width {width}")
-    return [widened(network, *each, width) for each in zip(forms, layers, grown, strict=True)]
-
-
-def widened(network, form, rows, grown, width):
-    form = [*form]
-
-    def again(value, read):
-        values, more = [read(row) for row in rows], [read(row) for row in grown]
-        slopes = [slope_of(network, *pair, rows[0].layer) for pair in zip(values, more, strict=True)]
-        start = values
-        if isinstance(value, dict):
-            start = [value - slope * network.classes for value, slope in zip(values, slopes, strict=True)]
-        elif any(slopes):
-            raise network.fault(f"{rows[0].layer} depends on the classes only at width {width}")
-        if isinstance(value, dict):
-            return {"K": [solved(value["K"][0], start), solved(value["K"][1], slopes)]}
-        return solved(value, start)
-
-    def solved(value, values):
-        if not isinstance(value, list):
-            if value < 0:
-                return value
-            if len(set(values)) > 1:
-                raise network.fault(f"{rows[0].layer} depends on the size only at width {width}")
-            return values[0]
-        grid, *polynomial = value
-        powers = [power for power, c in enumerate(polynomial) if c]
-        rule = network.grids.sides[grid]
-        points = dict(zip((rule[size] ** 2 for size in network.probes), values, strict=False))
-        found = through(dict(islice(points.items(), len(powers))), powers)
-        if found is None:
-            raise network.fault(f"{rows[0].layer} has another formula at width {width}")
-        return [grid, *found]
-
-    form[3] = getattr(network.module(rows[0].layer, width), "groups", 1)
-    for place, read in SHAPES.items():
-        if form[place] is not None:
-            skipped = len(read(rows[0])) - len(form[place])
-            form[place] = [
-                again(value, lambda row, axis=axis, read=read: read(row)[axis])
-                for axis, value in enumerate(form[place], start=skipped)
-            ]
-    for place, read in COUNTS.items():
-        form[place] = again(form[place], read)
-    seen = tuple(row.receptive_field for row in rows)
-    if not isinstance(form[FIELD], dict):
-        form[FIELD] = seen[0]  # paths may join at one width and not at another
-    known = (
-        at_sides(network.grids, form[FIELD])[: len(seen)]
-        if isinstance(form[FIELD], dict)
-        else seen[:1] * len(seen)
-    )
-    if seen != known:
-        raise network.fault(f"the field of {rows[0].layer} has another formula at width {width}")
-    return form
-
-
-def numbers_of(form):
-    return [value for place in (*SHAPES, *COUNTS) for value in as_list(form[place], place)]
-
-
-def as_list(value, place):
-    return ([] if value is None else value) if place in SHAPES else [value]
-
-
-def enough(network, value):
-    """How many of the probes tell the coefficients of a formula."""
-    if isinstance(value, dict):
-        return max(enough(network, part) for part in value["K"])
-    if not isinstance(value, list):
-        return 1
-    grid, *polynomial = value
-    sides = network.grids.at_probes(grid)
-    return next(n for n in range(1, len(sides) + 1) if len(set(sides[:n])) == sum(map(bool, polynomial)))
-
-
 # The file.
 
 
@@ -509,17 +417,18 @@ def exported(name):
 
 def formulas(network):
     """What holds at all sizes of the network, with forms in place of their numbers."""
-    rows = network.layers(network.probes)
-    grown = network.layers(network.probes, network.more_classes) if network.more_classes else rows
-    network.grids = Grids(network)
-    for layer in rows:
-        network.grids.follow(layer)
-    names = [layer[0].layer for layer in rows]
-    forms = [described(network, network.grids, *pair) for pair in zip(rows, grown, strict=True)]
-    categorized(network, forms, names)
-    widths = [forms, *(at_width(network, forms, width) for width in network.widths[1:])]
+    grids, widths = Grids(network), []
+    for width in network.widths:
+        layers = network.layers(None, width)
+        grown = network.layers(network.more_classes, width) if network.more_classes else layers
+        for rows in layers:
+            grids.follow(rows)
+        forms = [described(network, grids, *pair, width) for pair in zip(layers, grown, strict=True)]
+        names = [rows[0].layer for rows in layers]
+        categorized(network, forms, names)
+        widths.append(forms)
     types, rows = shared(names, zip(*widths, strict=True))
-    return {"sizes": ranges(network.legal), "grids": network.grids.rules, "types": types, "rows": rows}
+    return {"sizes": ranges(network.legal), "grids": grids.rules, "types": types, "rows": rows}
 
 
 def unwrapped(builder):
@@ -555,11 +464,10 @@ def template(widths):
     """The same tree at several widths → one tree with "#" where they differ, and their numbers there, in order."""
     if len(set(map(json.dumps, widths))) == 1:
         return widths[0], [[] for _ in widths]
-    first = widths[0]
-    if isinstance(first, list) and len({len(tree) for tree in widths}) == 1:
+    if all(isinstance(tree, list) for tree in widths) and len(set(map(len, widths))) == 1:
         parts = [template(branch) for branch in zip(*widths, strict=True)]
         return [part for part, _ in parts], joined([numbers for _, numbers in parts])
-    if isinstance(first, dict):
+    if all(isinstance(tree, dict) and "K" in tree for tree in widths):
         form, numbers = template([tree["K"] for tree in widths])
         return {"K": form}, numbers
     return "#", [[number] for number in widths]

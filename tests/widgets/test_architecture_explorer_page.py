@@ -201,9 +201,9 @@ def test_at_first_the_costliest_layer_is_shown(visit):
     table = table_of(state(page))
     costliest = max(table, key=lambda row: row.multiply_adds)
     assert costliest.layer == "stem.conv"
-    heads, together, first, *_ = shown_rows(page)
-    assert heads == ["Layer", "Output", "Parameters", "Multiply-adds", "Memory", "Sees"]
-    assert together[:2] == ["together 3 layers", "64 × 112 × 112"] and together[5] == "7 × 7"
+    heads, total, first, *_ = shown_rows(page)
+    assert heads == ["Layer", "Output", "Parameters", "Multiply-adds", "Memory", "Receptive field"]
+    assert total[:2] == ["Sum 3 layers", "64 × 112 × 112"] and total[5] == "7 × 7"
     assert first == [
         "conv Conv2d 7×7, stride 2",
         "64 × 112 × 112",
@@ -244,11 +244,11 @@ def test_the_name_of_a_stage_is_pointed_at_too(visit):
     stage(page).click(position={"x": place["x"], "y": 235})
     settle(page)
     assert page.locator(".x-part .x-title").inner_text() == "stage3"
-    together = shown_rows(page)[1]
+    total = shown_rows(page)[1]
     rows = [row for row in table_of(state(page)) if row.layer.startswith("stage3.")]
-    assert together[0] == f"together {len(rows)} layers"
-    assert together[2].startswith(f"{sum(row.parameters for row in rows):,} ")
-    assert together[3].startswith(f"{sum(row.multiply_adds for row in rows):,} ")
+    assert total[0] == f"Sum {len(rows)} layers"
+    assert total[2].startswith(f"{sum(row.parameters for row in rows):,} ")
+    assert total[3].startswith(f"{sum(row.multiply_adds for row in rows):,} ")
 
 
 def test_keys_go_from_block_to_block_open_and_go_back(visit):

@@ -192,25 +192,25 @@ function runsOf(layers, depth) {
   return runs;
 }
 
-const isBeside = ([, layers]) => layers.every(({ category, multiply_adds }) => category === OTHER && multiply_adds === 0);
+const isUncosted = ([, layers]) => layers.every(({ category, multiply_adds }) => category === OTHER && multiply_adds === 0);
 
 /** How many words two paths begin with together. */
-function together(one, other) {
+function sharedWords(one, other) {
   const [first, second] = [one, other].map(beginningsOf);
   const end = first.findIndex((path, index) => path !== second[index]);
   return (end < 0 ? first.length : end) - 1;
 }
 
 /** What only norms, activates or reshapes belongs to the layer before it, or to the one after it that is nearer by name. */
-function withCompany(runs) {
-  const mains = runs.filter((run) => !isBeside(run));
+function joinUncosted(runs) {
+  const mains = runs.filter((run) => !isUncosted(run));
   if (!mains.length) return runs;
   const joined = mains.map(([path]) => [path, []]);
   let next = 0;
   for (const run of runs) {
     if (run === mains[next]) joined[next++][1].push(...run[1]);
     else {
-      const nearness = (index) => (mains[index] ? together(run[0], mains[index][0]) : -1);
+      const nearness = (index) => (mains[index] ? sharedWords(run[0], mains[index][0]) : -1);
       joined[nearness(next) > nearness(next - 1) ? next : next - 1][1].push(...run[1]);
     }
   }
@@ -247,7 +247,7 @@ function partsOf({ layers }, opened, most) {
   const own = layers.filter(({ output }) => !output); // parameters of a block itself, which are told at the end
   const deepest = Math.max(...called.map(({ name }) => depthOf(name)));
   const alone = opened !== "" && called.length <= Math.min(most, 24);
-  const at = (depth) => (alone ? runsOf(called, depth) : withCompany(runsOf(called, depth)));
+  const at = (depth) => (alone ? runsOf(called, depth) : joinUncosted(runsOf(called, depth)));
   let runs = at(depthOf(opened) + 1);
   for (let depth = depthOf(opened) + 2; depth <= deepest; depth += 1) {
     const finer = at(depth);

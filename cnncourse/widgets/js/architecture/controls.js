@@ -90,7 +90,7 @@ class NetworkControls {
     Object.assign(this.range, { min: 0, max: last, value: place, disabled: last === 0 });
     this.size.input.disabled = this.range.disabled;
     this.range.setAttribute("aria-valuetext", `${input_size} pixels`);
-    this.width.offer(widths.map((each) => [each, each === widthsOf(model)[0] ? `${widthText(each)}, own` : widthText(each)]));
+    this.width.offer(widths.map((each) => [each, each === widthsOf(model)[0] ? `${widthText(each)}, default` : widthText(each)]));
     this.width.show(width);
     this.width.element.querySelector("select").disabled = widths.length < 2;
     this.classes.input.disabled = !entryOf(model).any_classes;

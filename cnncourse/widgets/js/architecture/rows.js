@@ -1,11 +1,10 @@
-// Rows of layers: name and kind, output, parameters, multiply-adds, memory, what it sees.
+// Rows of layers: name and kind, output, parameters, multiply-adds, memory, receptive field.
 
-const HEADINGS = ["Layer", "Output", "Parameters", "Multiply-adds", "Memory", "Sees"];
+const HEADINGS = ["Layer", "Output", "Parameters", "Multiply-adds", "Memory", "Receptive field"];
 
 function row(cells, role = "cell", look = "") {
-  const made = cells.map((content, index) => make("span", {
-    class: `x-col-${index}`, role: index === 0 && role === "cell" ? "rowheader" : role,
-  }, ...[content].flat()));
+  const made = cells.map((content, index) =>
+    make("span", { role: index === 0 && role === "cell" ? "rowheader" : role }, ...[content].flat()));
   return make("div", { class: `x-line-of ${look}`, role: "row" }, ...made);
 }
 
@@ -27,7 +26,7 @@ function layerRow(layer, { network = null, path = "" } = {}) {
 }
 
 function sumRow(part, network) {
-  const name = ["together", " ", make("small", {}, layersText(part.layers))];
+  const name = ["Sum", " ", make("small", {}, layersText(part.layers))];
   const cells = [name, shapeText(part.output), ...numberCells(part, network), fieldText(part.receptive_field)];
-  return row(cells, "cell", "x-together");
+  return row(cells, "cell", "x-sum");
 }

@@ -20,11 +20,11 @@ const exactly = (what, value) => (what === "activation_bytes" ? bytesText(value)
 const shapeText = (shape) => (shape?.length ? shape.map(grouped).join(" × ") : "–");
 const fieldText = (field) => (field === null ? "–" : `${field} × ${field}`);
 
-/** 92 %, 0.4 %, < 0.1 % */
+/** 92 %, 99.6 %, 0.4 %, < 0.1 % */
 function percent(share) {
   if (share > 0 && share < 0.001) return "< 0.1\u00a0%";
   if (share < 1 && share > 0.999) return "> 99.9\u00a0%";
-  return `${Number((100 * share).toFixed(share < 0.1 ? 1 : 0))}\u00a0%`;
+  return `${Number((100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0))}\u00a0%`;
 }
 
 /** × 0.75, × 1/16 */
@@ -93,7 +93,7 @@ function compareSentence(networks) {
 function partSentence(network, { path, layers, output, parameters, multiply_adds, activation_bytes, receptive_field, main }) {
   const share = (what, value) => (network[what] ? ` (${percent(value / network[what])})` : "");
   const what = calledOf(layers).length === 1 ? kindText(main) : layersText(layers);
-  const sees = receptive_field === null ? "" : `, sees ${receptive_field} × ${receptive_field} pixels`;
+  const sees = receptive_field === null ? "" : `, receptive field ${fieldText(receptive_field)}`;
   return `${path}: ${what}, output ${shapeText(output)}, ` +
     `${plural(parameters, "parameter")}${share("parameters", parameters)}, ` +
     `${plural(multiply_adds, "multiply-add")}${share("multiply_adds", multiply_adds)}, ${bytesText(activation_bytes)}${sees}.`;
