@@ -28,5 +28,5 @@ function layerRow(layer, { network = null, path = "" } = {}) {
 function sumRow(part, network) {
   const name = ["Sum", " ", make("small", {}, layersText(part.layers))];
   const cells = [name, shapeText(part.output), ...numberCells(part, network), fieldText(part.receptive_field)];
-  return row(cells, "cell", "x-sum");
+  return row(cells, "cell", "x-sum-row");
 }
