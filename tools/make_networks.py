@@ -400,19 +400,30 @@ def categorized(network, forms, names):
 
 
 def exported(name):
-    """A network of `models.names()` → (its entry, {family: [title, idea]})."""
+    """A network of `models.names()` → its entry."""
     size = on_meta(name).published_size
     first, *others = legal_sizes(name)
     network = Network(name, first, size)
-    module = sys.modules[unwrapped(BUILDERS[name]).__module__]
-    title, _, idea = inspect.getdoc(module).splitlines()[0].partition(": ")
-    family = module.__name__.rpartition(".")[2]
     return {
-        "family": family, "size": size, "channels": network.channels, "classes": network.classes,
-        "any_classes": network.more_classes is not None,
+        "family": module_of(name).__name__.rpartition(".")[2], "size": size,
+        "channels": network.channels, "classes": network.classes, "any_classes": network.more_classes is not None,
         "widths": [width for width in network.widths if width is not None],
         **formulas(network), "others": [formulas(Network(name, legal, legal[0])) for legal in others],
-    }, {family: [title, idea]}  # fmt: skip
+    }  # fmt: skip
+
+
+def module_of(name):
+    builder = BUILDERS[name]
+    while isinstance(builder, partial):
+        builder = builder.func
+    return sys.modules[builder.__module__]
+
+
+def family_of(name):
+    """{family: [title, idea]}, from the first line of its file."""
+    module = module_of(name)
+    title, _, idea = inspect.getdoc(module).splitlines()[0].partition(": ")
+    return {module.__name__.rpartition(".")[2]: [title, idea]}
 
 
 def formulas(network):
@@ -429,10 +440,6 @@ def formulas(network):
         widths.append(forms)
     types, rows = shared(names, zip(*widths, strict=True))
     return {"sizes": ranges(network.legal), "grids": grids.rules, "types": types, "rows": rows}
-
-
-def unwrapped(builder):
-    return unwrapped(builder.func) if isinstance(builder, partial) else builder
 
 
 def ranges(numbers):
@@ -483,10 +490,9 @@ def made(names, known):
     for name in models.names():
         if name in names or name not in known.get("networks", {}):
             print(name, flush=True)
-            entry, family = exported(name)
+            entry = exported(name)
         else:
             entry = known["networks"][name]
-            family = {entry["family"]: known["families"][entry["family"]]}
             for part in (entry, *entry["others"]):
                 part["types"] = [[known["forms"][form], numbers] for form, numbers in part["types"]]
         for part in (entry, *entry["others"]):
@@ -494,7 +500,7 @@ def made(names, known):
                 [forms.setdefault(compact(form), len(forms)), numbers] for form, numbers in part["types"]
             ]
         networks[name] = entry
-        families |= family
+        families |= family_of(name)
     return {
         "largest": LARGEST, "categories": list(CATEGORIES), "families": families,
         "forms": [json.loads(form) for form in forms], "networks": networks,

@@ -48,9 +48,8 @@ def built(model, input_size, width, classes):
         return models.build(model, classes, image_size=input_size, **changes)
 
 
-def table_of(settings):
-    network = built(**settings)
-    return measure.table(network, (1, network.in_channels, *(settings["input_size"],) * 2))
+def table_of(network, size):
+    return measure.table(network, (1, network.in_channels, size, size))
 
 
 def told(shape):
@@ -69,10 +68,15 @@ def test_all_networks_of_the_course_are_there():
 @pytest.mark.parametrize("name", models.names())
 def test_every_network_is_what_measure_says_at_three_sizes(v8, name):
     for settings in three_settings(name):
-        table, shown = table_of(settings), v8("measured", settings)
+        network, shown = built(**settings), v8("measured", settings)
+        table = table_of(network, settings["input_size"])
+        layers = {"(model)": network, **dict(network.named_modules())}
         rows = [
             {
-                "name": row.layer, "kind": row.kind, "input": told(row.input_shape), "output": told(row.output_shape),
+                "name": row.layer, "kind": row.kind,
+                "settings": make_networks.settings_of(layers[row.layer], row),
+                "groups": getattr(layers[row.layer], "groups", 1), "input": told(row.input_shape),
+                "output": told(row.output_shape),
                 "parameters": row.parameters, "multiply_adds": row.multiply_adds,
                 "activation_bytes": row.activation_bytes, "receptive_field": row.receptive_field,
             } for row in table
@@ -179,6 +183,15 @@ def test_norms_and_activations_go_with_the_layer_that_is_nearest_by_name(v8):
     assert [layer["name"] for layer in parts[1]["layers"]] == ["stage1.0.norm", "stage1.0.residual.conv1"]
 
 
+def test_families_are_told_as_their_files_tell_them():
+    """Where this fails: python tools/make_networks.py lenet5, or any other name."""
+    told = {}
+    for name in models.names():
+        told |= make_networks.family_of(name)
+    assert load_networks()["families"] == told
+    assert told["vgg"][0] == "VGG" and all(title for title, _ in told.values())
+
+
 # --- the exporter ---------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +285,7 @@ def test_attention_is_what_multiplies_by_itself_and_all_inside(monkeypatch):
     layers = [nn.Conv2d(3, 8, 4, 4), Tokens(), Attention(), nn.Flatten(), nn.Linear(8 * 65, 10)]
     monkeypatch.setitem(models.BUILDERS, "broken", broken(*layers))
     monkeypatch.setattr(make_networks, "legal_sizes", lambda name: [[32]])
-    entry, _ = make_networks.exported("broken")
+    entry = make_networks.exported("broken")
     names = ["l0", "l1", "l2.into", "l2.out", "l2", "l3", "l4"]
     kinds = [entry["types"][kind][0][0] for _, _, kind in entry["rows"]][: len(names)]
     assert names == make_names(entry)[: len(names)]
@@ -351,7 +364,7 @@ def test_a_second_network_may_be_a_name_or_settings():
     assert explorer.second == {"model": "resnet20", "input_size": 32, "width": 1.0, "classes": 10}
     explorer.second = {"model": "resnet20", "input_size": 48, "width": 2}
     assert explorer.second == {"model": "resnet20", "input_size": 48, "width": 2.0, "classes": 10}
-    assert explorer.table(1).multiply_adds == table_of(explorer.second).multiply_adds
+    assert explorer.table(1).multiply_adds == table_of(built(**explorer.second), 48).multiply_adds
     with pytest.raises(traitlets.TraitError, match="which must be a whole number from 0 to 1, got 2"):
         explorer.table(2)
 
