@@ -134,6 +134,23 @@ def test_lenets_convolutions_have_most_multiply_adds_and_it_is_known_by_hand(v8)
     assert v8("sharesOf", network, "parameters") == [156 + 2_416 + 48_120, 0, 10_164 + 850, 0, 0]
 
 
+def test_where_most_of_a_sum_sits_is_said_in_percent(v8):
+    """LeNet-5: 50,694 of 61,706 parameters and 405,600 of 416,520 multiply-adds are in its convolutions."""
+    assert v8("whereSentence", v8("measured", published("lenet5"))).replace("\u00a0", " ") == (
+        "Its parameters: convolutions 82 %, fully connected layers 18 %. "
+        "Its multiply-adds: convolutions 97 %, fully connected layers 3 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (0.0001, "< 0.1 %"), (0.0041, "0.4 %"), (0.0262, "2.6 %"), (0.3749, "37 %"), (0.9961, "99.6 %"),
+     (0.9999, "> 99.9 %"), (1, "100 %")],
+)  # fmt: skip
+def test_a_share_is_never_rounded_to_nothing_or_to_all(v8, share, text):
+    assert v8("percent", share).replace("\u00a0", " ") == text
+
+
 @pytest.mark.parametrize(
     ("name", "wish", "nearest"),
     [("lenet5", 1, 28), ("lenet5", 29, 28), ("lenet5", 31, 32), ("lenet5", 5000, 640), ("lenet5", 40.4, 40),
@@ -189,7 +206,7 @@ def test_families_are_told_as_their_files_tell_them():
     for name in models.names():
         told |= make_networks.family_of(name)
     assert load_networks()["families"] == told
-    assert told["vgg"][0] == "VGG" and all(title for title, _ in told.values())
+    assert told["vgg"][0] == "VGG" and all(idea for _, idea in told.values())
 
 
 # --- the exporter ---------------------------------------------------------------------------------------------------

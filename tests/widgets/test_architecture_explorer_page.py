@@ -404,6 +404,13 @@ def test_a_network_is_picked_on_the_map(visit):
     assert (seen["model"], seen["second"]["model"]) == ("resnet8", "resnet56")
 
 
+def test_on_the_map_multiply_adds_go_right_and_parameters_up(visit):
+    """AlexNet has more parameters than ResNet-50, 62 against 26 million, and a quarter of its multiply-adds."""
+    page = visit()
+    alexnet, resnet = dot_of(page, "alexnet"), dot_of(page, "resnet50")
+    assert alexnet["x"] < resnet["x"] and alexnet["y"] < resnet["y"]
+
+
 def test_networks_at_one_place_of_the_map_are_named_and_taken_in_turn(visit):
     page = visit("lenet")
     chart, place = page.locator(".x-map .x-stage"), dot_of(page, "lenet5")

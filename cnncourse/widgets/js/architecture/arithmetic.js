@@ -192,7 +192,7 @@ function runsOf(layers, depth) {
   return runs;
 }
 
-const isUncosted = ([, layers]) => layers.every(({ category, multiply_adds }) => category === OTHER && multiply_adds === 0);
+const isUncosted = ([, layers]) => layers.every(({ category }) => category === OTHER);
 
 /** How many words two paths begin with together. */
 function sharedWords(one, other) {
