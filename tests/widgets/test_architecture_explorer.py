@@ -138,7 +138,7 @@ def test_where_most_of_a_sum_sits_is_said_in_percent(v8):
     """LeNet-5: 50,694 of 61,706 parameters and 405,600 of 416,520 multiply-adds are in its convolutions."""
     assert v8("whereSentence", v8("measured", published("lenet5"))).replace("\u00a0", " ") == (
         "Its parameters: convolutions 82 %, fully connected layers 18 %. "
-        "Its multiply-adds: convolutions 97 %, fully connected layers 3 %."
+        "Its multiply-adds: convolutions 97 %, fully connected layers 2.6 %."
     )
 
 
@@ -364,6 +364,12 @@ def test_a_new_network_keeps_what_was_chosen_and_fits():
     assert settings_of(explorer) == {"model": "lenet5_1998", "input_size": 32, "width": 1.0, "classes": 10}
     explorer.model = "resnet20"
     assert settings_of(explorer) == {"model": "resnet20", "input_size": 32, "width": 1.0, "classes": 10}
+
+
+def test_what_was_the_old_networks_own_becomes_the_new_ones_own():
+    explorer = ArchitectureExplorer(model="resnet50", classes=7)
+    explorer.model = "resnet20"
+    assert settings_of(explorer) == {"model": "resnet20", "input_size": 32, "width": 1.0, "classes": 7}
 
 
 def test_paths_end_with_their_network():

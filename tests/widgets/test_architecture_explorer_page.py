@@ -407,8 +407,10 @@ def test_a_network_is_picked_on_the_map(visit):
 def test_on_the_map_multiply_adds_go_right_and_parameters_up(visit):
     """AlexNet has more parameters than ResNet-50, 62 against 26 million, and a quarter of its multiply-adds."""
     page = visit()
+    box = page.locator(".x-map .x-stage").bounding_box()
     alexnet, resnet = dot_of(page, "alexnet"), dot_of(page, "resnet50")
-    assert alexnet["x"] < resnet["x"] and alexnet["y"] < resnet["y"]
+    assert 0 < alexnet["x"] < resnet["x"] < box["width"]
+    assert 0 < alexnet["y"] < resnet["y"] < box["height"]
 
 
 def test_networks_at_one_place_of_the_map_are_named_and_taken_in_turn(visit):
