@@ -410,6 +410,7 @@ def test_a_second_network_may_be_a_name_or_settings():
         (dict(second={"model": "resnet20", "depth": 3}), "second does not know depth; it knows model, input_size"),
         (dict(second={"model": "resnet20", "width": 3}), "second: width of resnet20 must be one of .*, got 3"),
         (dict(model="resnet18", opened=["stage9", ""]), r"opened\[0\] must be a layer of resnet18 .*, got 'stage9'"),
+        (dict(model="resnet18", opened=["stag", ""]), r"opened\[0\] must be a layer of resnet18 .*, got 'stag'"),
         (dict(opened=["", "stage1"]), r"opened\[1\] must be a layer of a second network"),
         (dict(opened="stage1"), "opened must be a pair of paths, got 'stage1'"),
         (dict(layer=[0, "c9"]), r"layer\[1\] must be a layer of lenet5 or the beginning of its name, got 'c9'"),
