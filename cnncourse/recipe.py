@@ -108,7 +108,11 @@ class Recipe:
             _in_range(entry.name, value)
             object.__setattr__(self, entry.name, value)
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            raise RecipeError("nesterov is true, which needs optimizer sgd and a momentum above 0")
+            raise RecipeError(
+                f"nesterov must be false unless the optimizer is sgd with a momentum above 0, "
+                f"got optimizer {self.optimizer}, momentum {self.momentum:g}",
+                "nesterov",
+            )
         if self.warmup > self.epochs:
             raise RecipeError(
                 f"warmup must be at most epochs, which is {self.epochs}, got {self.warmup:g}", "warmup"
@@ -120,14 +124,20 @@ class Recipe:
             )
         if self.unlabelled_batch and self.labels is None:
             raise RecipeError(
-                f"unlabelled_batch is {self.unlabelled_batch}, which needs labels, how many to keep"
+                f"labels must say how many to keep where unlabelled_batch is {self.unlabelled_batch}, got none",
+                "labels",
             )
         if self.views and self.augment and not self.unlabelled_batch:
-            raise RecipeError("augment and views are both given: views have augmentations of their own")
+            raise RecipeError(
+                f"augment must be empty where views have augmentations of their own, got {list(self.augment)}",
+                "augment",
+            )
         if self.objective != "supervised":
             for key in ("label_smoothing", "mixup", "cutmix"):
                 if getattr(self, key):
-                    raise RecipeError(f"{key} is {getattr(self, key):g}, which needs objective supervised")
+                    raise RecipeError(
+                        f"{key} must be 0 unless the objective is supervised, got {getattr(self, key):g}", key
+                    )
 
     @property
     def measured(self):

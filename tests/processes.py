@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def printed(folder):
 
 
 def spoken(output):
-    """The output without what gloo prints by itself in some versions of torch."""
-    return "".join(line for line in output.splitlines(keepends=True) if not line.startswith("[Gloo]"))
+    """The output without what gloo prints by itself in some versions of torch, two processes into one another."""
+    own = re.sub(r"\[Gloo\][^\n\[]*", "", output)
+    return "".join(line for line in own.splitlines(keepends=True) if line.strip())
 
 
 def _command(words, folder, environment, file_limit):

@@ -239,7 +239,9 @@ def test_resume_extends_a_run(cnncourse, recipe, tmp_path):
     code, out, _ = cnncourse("train", "--resume", folder)
     assert code == 0 and out.startswith("all 3 epochs are done\ncomplete: best epoch ")
     assert failed(
-        cnncourse("train", "--resume", folder, "epochs=2"), 2, f"epochs is 2, but {folder} has done 3"
+        cnncourse("train", "--resume", folder, "epochs=2"),
+        2,
+        f"epochs must be at least the 3 that {folder} has done, got 2",
     )
     assert yaml.safe_load((folder / "recipe.yaml").read_text())["epochs"] == 3
 
@@ -528,7 +530,7 @@ def test_the_bar_that_a_person_watches_changes_no_number(cnncourse, recipe, tmp_
         (["lr"], "'lr' is not of the form key=value"),
         (["augment=[crop"], "is not YAML"),
         (["augment=[flop]"], "nearest is 'flip' (on the command line)"),
-        (["batch_size=161"], "batch_size is 161 and the training set has 160 images"),
+        (["batch_size=161"], "batch_size must be at most the 160 images of the training set, got 161"),
         (["validation=160"], "160"),
         (["device=tpu"], 'device must be "auto"'),
         (["data=folder"], "data_root must be given for folder"),

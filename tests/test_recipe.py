@@ -70,7 +70,7 @@ def test_a_whole_number_serves_where_a_number_is_due():
         ({"epochs": 2.5}, "epochs must be a whole number.* got 2.5"),
         ({"epochs": 0}, "epochs must be at least 1.* got 0"),
         ({"nesterov": "yes please"}, "nesterov must be true or false.* got 'yes please'"),
-        ({"nesterov": True, "momentum": 0}, "nesterov is true, which needs .* momentum above 0"),
+        ({"nesterov": True, "momentum": 0}, "nesterov must be false unless .* got optimizer sgd, momentum 0"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1.* got 1.0"),
         ({"optimizer": "adamm"}, "optimizer must be one of sgd, .* got 'adamm'; the nearest is 'adam'"),
         ({"schedule": "cos"}, "schedule must be .* got 'cos'; the nearest is 'cosine'"),
@@ -87,8 +87,8 @@ def test_a_whole_number_serves_where_a_number_is_due():
         ({"lr_factors": {"output": -1}}, "lr_factors must be factors of at least 0.* got {'output': -1.0}"),
         ({"views": "flip"}, "views must be a list of views.* got 'flip'"),
         ({"views": [["flip", 2.5]]}, r"a view must be a list of names, with a side.* got \['flip', 2.5\]"),
-        ({"views": [["flip"]], "augment": ["crop"]}, "augment and views are both given"),
-        ({"unlabelled_batch": 8}, "unlabelled_batch is 8, which needs labels"),
+        ({"views": [["flip"]], "augment": ["crop"]}, "augment must be empty where views have"),
+        ({"unlabelled_batch": 8}, "labels must say how many to keep where unlabelled_batch is 8"),
         ({"labels": 0}, "labels must be at least 1.* got 0"),
         ({"image_size": "big"}, "image_size must be a whole number.* got 'big'"),
         ({"freeze": 3}, "freeze must be a list of names.* got 3"),
@@ -97,7 +97,7 @@ def test_a_whole_number_serves_where_a_number_is_due():
             {"monitor": "test_loss", "validation": 9},
             "monitor must be .* train_… or validation_…, got 'test_loss'",
         ),
-        ({"objective": "other", "mixup": 0.2}, "mixup is 0.2, which needs objective supervised"),
+        ({"objective": "other", "mixup": 0.2}, "mixup must be 0 unless the objective is supervised, got 0.2"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(changes, words):

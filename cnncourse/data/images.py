@@ -50,7 +50,7 @@ def read_image(path, size=None, channels=None):
         if _is_deep(file):  # Pillow would cut at 255 instead of scaling
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         elif image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits, expected 8 or 16")
+            raise ValueError("its pixels must have 8 or 16 bits, got 32")
         if image.mode == "P" and "transparency" in image.info:  # Pillow would warn
             image = image.convert("RGBA")
         image = image.convert("L" if channels == 1 else "RGB")

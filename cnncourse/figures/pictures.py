@@ -36,7 +36,9 @@ def show_images(
         _norm(image, *each) for image, *each in zip(images, signed, _limits(images, limits), strict=True)
     ]
     if scale is not None and (limits is None or len(set(signed)) > 1):
-        raise ValueError("scale needs limits=(low, high) or limits='shared', and pictures all of one kind")
+        raise ValueError(
+            "scale must be left out unless limits is (low, high) or 'shared' and signed is the same for all"
+        )
 
     figure, axes = _grid(images, titles, columns, width, ax, foot=0.6 if scale else 0)
     for axis, image, title, sign, norm in zip(axes, images, titles, signed, norms, strict=True):

@@ -175,7 +175,7 @@ def _split(recipe, side):
     training = _load(recipe, "train", side)
     if recipe.validation >= len(training):
         raise RecipeError(
-            f"validation is {recipe.validation}, but the training set has {len(training)} images",
+            f"validation must be below the {len(training)} images of the training set, got {recipe.validation}",
             "validation",
         )
     if recipe.validation:
@@ -189,7 +189,8 @@ def _training_batches(recipe, training, side, machine):
         return _batches(recipe, training, side, machine, recipe.batch_size, recipe.augment, recipe.views)
     if recipe.labels > len(training):
         raise RecipeError(
-            f"labels is {recipe.labels}, but the training set has {len(training)} images", "labels"
+            f"labels must be at most the {len(training)} images of the training set, got {recipe.labels}",
+            "labels",
         )
     unlabelled, labelled = training, training
     if recipe.labels < len(training):
@@ -210,10 +211,13 @@ def _measuring_batches(recipe, image_set, side, machine):
 def _batches(recipe, image_set, side, machine, batch_size, augment=(), views=None, training=True):
     if training and len(image_set) < batch_size:
         raise RecipeError(
-            f"batch_size is {batch_size} and the training set has {len(image_set)} images: use a smaller one"
+            f"batch_size must be at most the {len(image_set)} images of the training set, got {batch_size}",
+            "batch_size",
         )
     if training and batch_size % machine.world:
-        raise RecipeError(f"batch_size is {batch_size}, which {machine.world} processes cannot share equally")
+        raise RecipeError(
+            f"batch_size must be a multiple of the {machine.world} processes, got {batch_size}", "batch_size"
+        )
     with _said("views" if views else "augment"):
         return data.Batches(
             image_set,

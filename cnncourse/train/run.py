@@ -62,7 +62,10 @@ class Run:
                 f"start a new one instead, with weights={folder} from where this one stands"
             )
         if run.recipe.epochs < done:
-            raise RecipeError(f"epochs is {run.recipe.epochs}, but {folder} has done {done}")
+            raise RecipeError(
+                f"epochs must be at least the {done} that {folder} has done, got {run.recipe.epochs}",
+                "epochs",
+            )
         return run
 
     @cached_property

@@ -47,7 +47,7 @@ def read_study(name):
     study = {"tune": {}, "seeds": [0, 1, 2], "variants": {"": {}}, **study}
     if study["tune"] and (len(study["tune"]) > 1 or not study["base"].get("validation")):
         raise RecipeError(
-            f"study {name} tunes {', '.join(study['tune'])}: expected one key, and a recipe with validation images"
+            f"tune must be one key, in a recipe with validation images, got {', '.join(study['tune'])} in study {name}"
         )
     return study
 

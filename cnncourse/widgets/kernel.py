@@ -86,7 +86,7 @@ def square_kernel(name, value):
 
 def check_kernel_name(name, kernels):
     if name not in kernels:
-        raise traitlets.TraitError(f"kernel {name!r} is not known; choose from {', '.join(kernels)}")
+        raise traitlets.TraitError(f"the kernel's name must be one of {', '.join(kernels)}, got {name!r}")
     return kernels[name]
 
 

@@ -331,7 +331,9 @@ def test_a_file_that_is_no_image_is_named(root, content):
 def test_pixels_of_32_bits_are_refused(root):
     path = root / "train/cat/float.tiff"
     Image.fromarray(np.ones((4, 4), np.float32)).save(path)
-    with pytest.raises(RuntimeError, match=r"float\.tiff cannot be read .*its pixels have 32 bits"):
+    with pytest.raises(
+        RuntimeError, match=r"float\.tiff cannot be read .*its pixels must have 8 or 16 bits, got 32"
+    ):
         load("folder", root=root, size=8)
 
 

@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_named_in_one_sentence(tmp_path, content):
         "text": "it is not of a known image format",
         "half": "truncated",
         "a folder": "",
-    }.get(content, "its pixels have 32 bits, expected 8 or 16")
+    }.get(content, "its pixels must have 8 or 16 bits, got 32")
     with pytest.raises(
         RuntimeError, match=rf"picture\.tiff cannot be read as an image \(.*{reason}.*\): "
     ) as caught:

@@ -84,7 +84,7 @@ def test_a_scale_is_drawn_for_shared_limits_only():
     figure.canvas.draw()
     assert figure.axes[-1].xaxis.label.get_window_extent().y0 >= 0
     assert figure.axes[-1].get_position().y1 < figure.axes[0].get_position().y0
-    with pytest.raises(ValueError, match="scale needs limits"):
+    with pytest.raises(ValueError, match="scale must be left out unless limits"):
         figures.show_images([np.eye(3)], scale="degrees")
 
 

@@ -150,7 +150,10 @@ def test_with_batch_norm_each_process_has_its_own_batch_statistics(recipe, tmp_p
 def test_a_batch_that_cannot_be_shared_is_refused_in_one_sentence(recipe, tmp_path):
     (first, second) = together(2, ["train", recipe, "batch_size=65", "--out", tmp_path / "run"], tmp_path)
     assert (first[0], second[0]) == (2, 2)
-    assert first[1:] == ("", "cnncourse: batch_size is 65, which 2 processes cannot share equally\n")
+    assert first[1:] == (
+        "",
+        "cnncourse: batch_size must be a multiple of the 2 processes, got 65 (on the command line)\n",
+    )
     assert second[1] == "" and second[2].count("\n") == 1 and second[2].startswith("cnncourse: process 1: ")
     assert not (tmp_path / "run").exists()
 

@@ -72,7 +72,7 @@ def test_other_pictures_replace_the_embedded_ones():
         ("kernel", [["a"]], "numbers in equal rows"),
         ("kernel", [[float("nan")]], "finite weights from -1000 to 1000"),
         ("kernel", [[1001.0]], "finite weights from -1000 to 1000"),
-        ("kernel", "sobel sideways", "'sobel sideways' is not known; choose from identity"),
+        ("kernel", "sobel sideways", "the kernel's name must be one of identity"),
         ("kernel_name", "blur", "kernel_name must be one of identity.*got 'blur'"),
         ("photograph", "dog", "photograph must be one of .*drawing, got 'dog'"),
         ("photographs", {}, "at least one picture"),
