@@ -4,7 +4,7 @@
     python tools/make_networks.py resnet18 vgg16   these anew, the others as they are
 
 `cnncourse.measure` measures each network at a few sizes, on the meta device. What it says is then written as formulas
-that hold at all of them; a network for which there are none is refused by name. The file:
+that hold at all of them, see size_formulas.py; a network for which there are none is refused by name. The file:
 
     {"largest": 640,                              the largest input, in pixels
      "categories": ["convolution", …],
@@ -37,15 +37,15 @@ import json
 import sys
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 import torch
+from size_formulas import WINDOWS, Grids, described
 from torch import nn
 
 from cnncourse import measure, models
-from cnncourse.measure.layers import ADAPTIVE_POOLS, CONVOLUTIONS, SLIDING_POOLS, geometry, grid_axes
-from cnncourse.measure.windows import window_count
+from cnncourse.measure.layers import ADAPTIVE_POOLS, CONVOLUTIONS, SLIDING_POOLS
 from cnncourse.models.families import BUILDERS
 
 FILE = Path(__file__).resolve().parent.parent / "cnncourse/widgets/js/architecture/networks.json"
@@ -54,18 +54,16 @@ WIDTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # offered, where they can be built, b
 # Pixels more than its own: however often a side is halved, some probe has a half left over.
 PROBES = (0, 27, 5, 75, 31)
 MORE_CLASSES = 7
-WINDOWS = (*CONVOLUTIONS, *SLIDING_POOLS)
 CATEGORIES = {
     "convolution": CONVOLUTIONS, "pooling": (*SLIDING_POOLS, *ADAPTIVE_POOLS), "fully connected": (nn.Linear,),
     "attention": (nn.MultiheadAttention,), "other": (nn.Module,),
 }  # fmt: skip
 OWN_PRODUCTS = "(own products)"  # how `measure` marks what multiplies outside of layers, as attention does
-# What functions do to a side, as windows [span, stride, padding]: every other pixel, a crop, a pad.
-UNSEEN = ([1, 2, 0], [2, 1, 0], [2, 2, 0], [1, 4, 0], [1, 1, 1])
 
 
-def on_meta(name, classes=None, size=None, **changes):
+def on_meta(name, size=None, classes=None, width=None):
     """Shapes and no numbers."""
+    changes = {} if width is None else {"width": width}
     with torch.device("meta"):
         return models.build(name, classes, image_size=size, **changes)
 
@@ -79,9 +77,7 @@ def legal_sizes(name):
     for size in range(1, LARGEST + 1):
         try:
             windows = [
-                layer.extra_repr()
-                for layer in on_meta(name, size=size).modules()
-                if isinstance(layer, WINDOWS)
+                layer.extra_repr() for layer in on_meta(name, size).modules() if isinstance(layer, WINDOWS)
             ]
         except ValueError:
             continue
@@ -106,15 +102,12 @@ class Network:
     def model(self, size, classes=None, width=None):
         key = size if "input_size" in self.options else None, classes, width
         if key not in self.models:
-            self.models[key] = self._built(*key)
+            self.models[key] = on_meta(self.name, *key)
         return self.models[key]
-
-    def _built(self, size, classes=None, width=None):
-        return on_meta(self.name, classes, size, **({} if width is None else {"width": width}))
 
     def _builds(self, *settings):
         try:
-            return self._built(*settings) is not None
+            return self.model(self.size, *settings) is not None
         except ValueError:
             return False
 
@@ -124,7 +117,7 @@ class Network:
         if "width" not in self.options:
             return [None]
         own = self.options["width"] or self._own_width()
-        return [own, *(width for width in WIDTHS if width != own and self._builds(self.size, None, width))]
+        return [own, *(width for width in WIDTHS if width != own and self._builds(None, width))]
 
     def _own_width(self):
         """The width that has the same parameters as none given."""
@@ -141,7 +134,7 @@ class Network:
     def more_classes(self):
         """Another number of classes; None if it cannot have one."""
         more = self.classes + MORE_CLASSES
-        return more if self._builds(self.size, more) else None
+        return more if self._builds(more) else None
 
     def layers(self, classes=None, width=None):
         """For each layer its rows at the probes."""
@@ -161,239 +154,25 @@ class Network:
         model = self.model(self.size, None, width)
         return model if name == "(model)" else model.get_submodule(name)
 
-
-# Sides of maps.
-
-
-class Grids:
-    """The sides of a network's maps as functions of its input's; each is known at every legal size."""
-
-    def __init__(self, network):
-        self.network, self.rules = network, [0]
-        self.sides = [dict(zip(network.legal, network.legal, strict=True))]
-
-    def at_probes(self, grid):
-        return [self.sides[grid][size] for size in self.network.probes]
-
-    def find(self, values):
-        """The grid that has these sides at the probes; None if there is none."""
-        return next((grid for grid in range(len(self.rules)) if self.at_probes(grid) == values), None)
-
-    def add(self, rule, parent, values):
-        """What a window [span, stride, padding(, 1)] makes of a grid, if it has these sides at the probes."""
-        sides = {
-            size: window_count(side, *rule[:3], 1, len(rule) > 3) for size, side in self.sides[parent].items()
-        }
-        if sides in self.sides:
-            return self.find(values) is not None
-        if [sides[size] for size in self.network.probes] != values:
-            return False
-        if self.find(values) is not None:
-            raise self.network.fault("the probes do not tell its grids apart")
-        self.rules.append([parent, *rule])
-        self.sides.append(sides)
-        return True
-
-    def follow(self, rows):
-        """Add what this layer makes, if that is new."""
-        layer = self.network.module(rows[0].layer)
-        name = rows[0].layer
-        before, after = (self.varying(name, [shape(row) for row in rows]) for shape in SHAPES.values())
-        if before:
-            self.explain(before, rows[0])
-        if not after:
-            return
-        if before and isinstance(layer, WINDOWS) and layer.padding != "same":
-            windows = zip(*geometry(layer, (1,) * grid_axes(layer)), strict=True)
-            ceil = [1] if getattr(layer, "ceil_mode", False) else []
-            parent = self.find(before)
-            if not all(self.add([d * (k - 1) + 1, s, p, *ceil], parent, after) for k, s, p, d in windows):
-                raise self.network.fault(f"{rows[0].layer} does not make {after} of {before}")
-        self.explain(after, rows[0])
-
-    def explain(self, values, row):
-        """Sides that no known layer made come from a function: one step from a grid that is known."""
-        known = self.find(values) is not None or self.tokens(values)
-        if not (
-            known or any(self.add(rule, grid, values) for rule in UNSEEN for grid in range(len(self.rules)))
-        ):
-            raise self.network.fault(f"no formula for the sides {values} at {row.layer} ({row.kind})")
-
-    def varying(self, name, shapes):
-        """The side of square maps at the probes; None if it is the same for all, or they are no maps."""
-        if shapes[0] is None or len(shapes[0]) != 4:
-            return None
-        varying = {axis for axis in zip(*shapes, strict=True) if len(set(axis)) > 1}
-        if len(varying) > 1:
-            raise self.network.fault(f"the two sides of the maps of {name} differ: {shapes[0]}")
-        return list(varying.pop()) if varying else None
-
-    def tokens(self, values, first=()):
-        """[g, c₀, c₁, …] with Σ cⱼ nʲ = values, n the cells of grid g, `first` of these; None if there is none."""
-        for grid in (*first, *range(len(self.rules))):
-            polynomial = fitted([side**2 for side in self.at_probes(grid)], values)
-            if polynomial:
-                return [grid, *polynomial]
-        return None
-
-
-def fitted(n, values):
-    """[c₀, c₁(, c₂)], whole numbers with values = Σ cⱼ nʲ everywhere; None if there are none."""
-    points = dict(zip(n, values, strict=True))
-    for degree in (1, 2):
-        chosen = dict(islice(points.items(), degree + 1))
-        if len(chosen) > degree:
-            polynomial = through(chosen, range(degree + 1))
-            if polynomial and all(
-                evaluated(polynomial, x) == value for x, value in zip(n, values, strict=True)
-            ):
-                return polynomial
-    return None
-
-
-def evaluated(polynomial, n):
-    return sum(c * n**power for power, c in enumerate(polynomial))
-
-
-def through(points, powers):
-    """The whole coefficients of these powers of n, at those places, that go through the points; None if there are none.
-
-    By elimination: one equation Σ cⱼ nʲ = value a point.
-    """
-    rows = [[*(Fraction(n) ** power for power in powers), Fraction(value)] for n, value in points.items()]
-    for at in range(len(rows)):
-        pivot = next((row for row in rows[at:] if row[at]), None)
-        if pivot is None:
-            return None
-        rows.remove(pivot)
-        pivot = [value / pivot[at] for value in pivot]
-        rows = [[a - row[at] * b for a, b in zip(row, pivot, strict=True)] for row in rows]
-        rows.insert(at, pivot)
-    solution = {power: row[-1] for power, row in zip(powers, rows, strict=True)}
-    if any(c.denominator != 1 for c in solution.values()):
-        return None
-    return [int(solution.get(power, 0)) for power in range(max(powers) + 1)]
-
-
-# Numbers as formulas.
-
-INPUT, OUTPUT, FIELD = 4, 5, 9  # their places in a form
-SHAPES = {INPUT: lambda row: row.input_shape, OUTPUT: lambda row: row.output_shape}
-COUNTS = {
-    6: lambda row: row.parameters,
-    7: lambda row: row.multiply_adds,
-    8: lambda row: row.activation_bytes,
-}
-PLACES = {INPUT: "input", OUTPUT: "output", 6: "parameters", 7: "multiply-adds", 8: "memory"}
-
-
-def described(network, grids, rows, grown, width):
-    """A layer as a form whose numbers are still in their places; `grown` are its rows with more classes."""
-    layer, first = network.module(rows[0].layer, width), rows[0]
-    form = [None, first.kind, settings_of(layer, first), getattr(layer, "groups", 1), *[None] * 6]
-
-    def formula(values, place, sides=False):
-        if len(set(values)) == 1:
-            return values[0]
-        grid = grids.find(values) if sides else None
-        found = grids.tokens(values, used(form)) if grid is None else -1 - grid
-        if found is None:
-            what = f"the {PLACES[place]} of {first.layer} ({first.kind})"
-            raise network.fault(f"no formula for {what}: {values} at {network.probes}")
-        return found
-
-    def number(read, place, sides=False):
-        values, more = [read(row) for row in rows], [read(row) for row in grown]
-        if values == more:
-            return formula(values, place, sides)
-        slopes = [slope_of(network, *pair, first.layer) for pair in zip(values, more, strict=True)]
-        start = [value - slope * network.classes for value, slope in zip(values, slopes, strict=True)]
-        return {"K": [formula(start, place), formula(slopes, place)]}
-
-    for place, read in SHAPES.items():
-        if read(first) is not None:
-            axes = range(len(read(first)))
-            sides = [number(lambda row, axis=axis, read=read: read(row)[axis], place, True) for axis in axes]
-            form[place] = sides[1:] if sides[0] == 1 else sides
-    for place, read in COUNTS.items():
-        form[place] = number(read, place)
-    form[FIELD] = field_of(network, grids, rows)
-    return form
-
-
-def used(form):
-    """The grids on which a layer writes and reads."""
-    axes = [axis for place in (OUTPUT, INPUT) for axis in form[place] or [] if not isinstance(axis, dict)]
-    grids = [
-        axis[0] if isinstance(axis, list) else -1 - axis
-        for axis in axes
-        if isinstance(axis, list) or axis < 0
-    ]
-    return list(dict.fromkeys(grids))
-
-
-def slope_of(network, value, more, layer):
-    slope, rest = divmod(more - value, MORE_CLASSES)
-    if rest:
-        raise network.fault(f"the numbers of {layer} do not grow evenly with the classes")
-    return slope
-
-
-def field_of(network, grids, rows):
-    """A receptive field: a number, a blank, or what an adaptive pooling before made of the side of a grid."""
-    values = tuple(row.receptive_field for row in rows)
-    if any(isinstance(value, tuple) for value in values):
-        raise network.fault(f"{rows[0].layer} sees farther along one side than along the other: {values}")
-    if len(set(values)) == 1:
-        return values[0]
-    if isinstance(network.module(rows[0].layer), ADAPTIVE_POOLS):
-        network.pooled[values] = pooled_field(grids, rows)
-    if values not in network.pooled or at_sides(grids, network.pooled[values]) != values:
-        raise network.fault(f"no formula for the field of {rows[0].layer}: {values} at {network.probes}")
-    return network.pooled[values]
-
-
-def pooled_field(grids, rows):
-    """Windows of n/out pixels, side by side: r + (n/out − 1) · j, where each of n pixels sees r, the next is j away."""
-    row = next(row for row in rows if row.receptive_field is not None)
-    out = row.output_shape[-1]
-    window = row.input_shape[-1] // out
-    jump = row.jump // window
-    grid = grids.find([row.input_shape[-1] for row in rows])
-    return {"F": [row.receptive_field - window * jump, jump, grid, out]}
-
-
-def at_sides(grids, field):
-    start, slope, grid, out = field["F"]
-    return tuple(None if side % out else start + slope * side // out for side in grids.at_probes(grid))
-
-
-def settings_of(layer, row):
-    """3×3, stride 2, dilation 2"""
-    if row.output_shape is None or not isinstance(layer, WINDOWS):
-        return ""
-    kernel, stride, _, dilation = geometry(layer, (1,) * grid_axes(layer))
-    more = {"stride": stride, "dilation": dilation}
-    words = [f"{word} {shortly(values)}" for word, values in more.items() if set(values) != {1}]
-    return ", ".join(["×".join(map(str, kernel)), *words])
-
-
-def shortly(values):
-    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+    def slope(self, value, more, layer):
+        """How much a number of a layer grows with each class."""
+        slope, rest = divmod(more - value, MORE_CLASSES)
+        if rest:
+            raise self.fault(f"the numbers of {layer} do not grow evenly with the classes")
+        return slope
 
 
 def categorized(network, forms, names):
     """Put each layer's category into its form. Attention is what makes products of its own, and all inside of it."""
-    attention = [name for name, form in zip(names, forms, strict=True) if form[1].endswith(OWN_PRODUCTS)]
-    order = list(CATEGORIES)
+    attention = [name for name, form in zip(names, forms, strict=True) if form["kind"].endswith(OWN_PRODUCTS)]
     for name, form in zip(names, forms, strict=True):
         layer = network.module(name)
         kind = next(kind for kind, classes in CATEGORIES.items() if isinstance(layer, classes))
         if any(name == other or name.startswith(f"{other}.") for other in attention):
             kind = "attention"
-        if kind == "other" and form[7]:
-            raise network.fault(f"{name} ({form[1]}) multiplies, and no category is for it")
-        form[0] = order.index(kind)
+        if kind == "other" and form["multiply_adds"]:
+            raise network.fault(f"{name} ({form['kind']}) multiplies, and no category is for it")
+        form["category"] = list(CATEGORIES).index(kind)
 
 
 # The file.
@@ -437,7 +216,7 @@ def formulas(network):
         forms = [described(network, grids, *pair, width) for pair in zip(layers, grown, strict=True)]
         names = [rows[0].layer for rows in layers]
         categorized(network, forms, names)
-        widths.append(forms)
+        widths.append([list(form.values()) for form in forms])
     types, rows = shared(names, zip(*widths, strict=True))
     return {"sizes": ranges(network.legal), "grids": grids.rules, "types": types, "rows": rows}
 
@@ -488,35 +267,27 @@ def made(names, known):
     """The file's contents: these networks anew, the others as they are `known`."""
     families, networks, forms = {}, {}, {}
     for name in models.names():
+        families |= family_of(name)
         if name in names or name not in known.get("networks", {}):
             print(name, flush=True)
-            entry = exported(name)
+            networks[name], read = exported(name), lambda form: form
         else:
-            entry = known["networks"][name]
-            for part in (entry, *entry["others"]):
-                part["types"] = [[known["forms"][form], numbers] for form, numbers in part["types"]]
-        for part in (entry, *entry["others"]):
-            part["types"] = [
-                [forms.setdefault(compact(form), len(forms)), numbers] for form, numbers in part["types"]
-            ]
-        networks[name] = entry
-        families |= family_of(name)
+            networks[name], read = known["networks"][name], known["forms"].__getitem__
+        for part in (networks[name], *networks[name]["others"]):
+            for kind in part["types"]:
+                kind[0] = forms.setdefault(compact(read(kind[0])), len(forms))
     return {
-        "largest": LARGEST, "categories": list(CATEGORIES), "families": families,
-        "forms": [json.loads(form) for form in forms], "networks": networks,
+        "largest": LARGEST, "categories": list(CATEGORIES), "families": families, "networks": networks,
+        "forms": [json.loads(form) for form in forms],
     }  # fmt: skip
 
 
 def written(contents):
     """As text: a line for each form and each network."""
-    lines = {"forms": [], "networks": []}
-    lines["forms"] = [compact(form) for form in contents["forms"]]
-    lines["networks"] = [f"{compact(name)}: {compact(entry)}" for name, entry in contents["networks"].items()]
-    parts = [f"{compact(key)}: {compact(value)}" for key, value in contents.items() if key not in lines]
-    brackets = {"forms": "[]", "networks": "{}"}
-    for key, (start, end) in brackets.items():
-        parts.append(f"{compact(key)}: {start}\n" + ",\n".join(lines[key]) + f"\n{end}")
-    return "{" + ",\n".join(parts) + "}\n"
+    forms = ",\n".join(compact(form) for form in contents["forms"])
+    networks = ",\n".join(compact({name: entry})[1:-1] for name, entry in contents["networks"].items())
+    first = compact({key: contents[key] for key in ("largest", "categories", "families")})[:-1]
+    return f'{first},\n"forms": [\n{forms}\n],\n"networks": {{\n{networks}\n}}}}\n'
 
 
 def compact(value):

@@ -4,6 +4,7 @@ import json
 
 import make_networks
 import pytest
+import size_formulas
 import torch
 import traitlets
 from torch import nn
@@ -74,7 +75,7 @@ def test_every_network_is_what_measure_says_at_three_sizes(v8, name):
         rows = [
             {
                 "name": row.layer, "kind": row.kind,
-                "settings": make_networks.settings_of(layers[row.layer], row),
+                "settings": size_formulas.settings_of(layers[row.layer], row),
                 "groups": getattr(layers[row.layer], "groups", 1), "input": told(row.input_shape),
                 "output": told(row.output_shape),
                 "parameters": row.parameters, "multiply_adds": row.multiply_adds,
@@ -270,7 +271,7 @@ def broken(*layers):
         ([nn.Conv2d(3, 4, (3, 5), padding=(1, 2)), nn.ReLU()], "farther along one side than along the other"),
         ([Sometimes(), nn.Conv2d(3, 4, 3)], "broken: which layers it has depends on the size of the input"),
         ([nn.ConvTranspose2d(3, 4, 4), nn.ReLU()], r"broken: no formula for the sides .* at l0 \(ConvTranspose2d\)"),
-        ([Cells(), nn.Identity()], r"broken: no formula for the output of l0 \(Cells\)"),
+        ([Cells(), nn.Identity()], r"broken: no formula for the output shape of l0 \(Cells\)"),
         ([Product(), nn.ReLU()], r"broken: l0 \(Product\) multiplies, and no category is for it"),
         ([nn.Conv2d(4, 4, 3), nn.ReLU()], "broken: the model cannot take an input of shape .*layer l0"),
     ],
@@ -329,7 +330,7 @@ def make_names(entry):
     ],
 )
 def test_polynomials_are_found_where_they_go_through_all_points(n, values, polynomial):
-    assert make_networks.fitted(n, values) == polynomial
+    assert size_formulas.fitted(n, values) == polynomial
 
 
 @pytest.mark.parametrize(

@@ -78,22 +78,28 @@ class NetworkControls {
     return [this.size, this.classes];
   }
 
+  /** What can be chosen for a network. */
+  list(model) {
+    const [own, ...others] = widthsOf(model);
+    Object.assign(this, { listed: model, legal: everySize(model) });
+    const texts = [own, ...others].sort((a, b) => a - b).map((each) => [each, widthText(each) + (each === own ? ", default" : "")]);
+    this.width.offer(texts);
+    this.width.element.querySelector("select").disabled = !others.length;
+    this.classes.input.disabled = !entryOf(model).any_classes;
+  }
+
   show(settings) {
     this.settings = settings ?? this.settings;
     this.network.show(settings?.model ?? NONE);
     for (const element of [this.sizes, ...this.rest]) element.hidden = !settings;
     if (!settings) return;
     const { model, input_size, width } = settings;
-    const widths = [...widthsOf(model)].sort((a, b) => a - b);
-    if (this.listed !== model) [this.listed, this.legal] = [model, everySize(model)];
+    if (this.listed !== model) this.list(model);
     const [place, last] = [this.legal.indexOf(input_size), this.legal.length - 1];
     Object.assign(this.range, { min: 0, max: last, value: place, disabled: last === 0 });
     this.size.input.disabled = this.range.disabled;
     this.range.setAttribute("aria-valuetext", `${input_size} pixels`);
-    this.width.offer(widths.map((each) => [each, each === widthsOf(model)[0] ? `${widthText(each)}, default` : widthText(each)]));
     this.width.show(width);
-    this.width.element.querySelector("select").disabled = widths.length < 2;
-    this.classes.input.disabled = !entryOf(model).any_classes;
     for (const field of this.fields) field.show();
   }
 }

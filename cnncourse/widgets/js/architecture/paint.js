@@ -139,22 +139,24 @@ function paintStages(sheet, drawing, layout) {
     const part = drawing.parts[last];
     const { output, channels } = drawing.opened ? part : joinedTo(part, drawing.parts[last + 1]?.input);
     const texts = [shapeText(output).replace(/ /g, ""), grouped(channels)];
-    const look = { size: 10.5, color: css(palette.muted) };
+    const look = { size: 11, color: css(palette.muted) };
     if (shown) texts.some((text) => labels.put(text, (from + to) / 2, y + 27, look));
   }
 }
 
-/** Above the blocks: the side of the maps wherever it changes. */
+/** Above the blocks: the side of the maps wherever it changes, but for what is averaged in between, as for a gate. */
 function paintSides(sheet, { parts, input }, layout) {
   const labels = new Labels(sheet);
-  const look = { size: 10.5, color: css(sheet.palette.muted), gap: 3, align: "left" };
+  const look = { size: 11, color: css(sheet.palette.muted), gap: 3, align: "left" };
   const solids = [...(input ? [[input, layout.input]] : []), ...parts.map((part, index) => [part, layout.places[index]])];
+  const lastMap = solids.findLastIndex(([{ side }]) => side > 1);
   let before = null;
-  for (const [{ side, output }, { x, height }] of solids) {
+  solids.forEach(([{ side, output }, { x, height }], index) => {
+    if (side <= 1 && index < lastMap) return;
     const text = output?.length === 2 && side > 1 ? plural(output[0], "token") : String(Math.round(side));
     if (text !== before) labels.put(text, x + 0.05 * height, GROUND - 1.05 * height - 8, look);
     before = text;
-  }
+  });
 }
 
 /** The blocks, with their costs below: bars as long as their share of the longest in any network shown. */

@@ -2,8 +2,9 @@
 
 const COLUMNS = 560; // pixels from which on the totals stand side by side
 
-/** How high the totals are. */
-const totalsHeight = (count, width) => (width >= COLUMNS ? 1 : 3) * (20 + 30 * count) + (width >= COLUMNS ? 0 : 12);
+/** How high the bars of one quantity are, and the totals as a whole. */
+const quantityHeight = (count) => (count > 1 ? 20 + 30 * count : 32);
+const totalsHeight = (count, width) => (width >= COLUMNS ? quantityHeight(count) : 3 * quantityHeight(count) + 2 * 12);
 
 /** A bar for each network and quantity, in the colors of its categories, as long as its share of the largest. */
 function paintTotals(sheet, networks) {
@@ -14,7 +15,7 @@ function paintTotals(sheet, networks) {
   const wide = (width - gap * (columns - 1)) / columns;
   Object.entries(QUANTITIES).forEach(([what, title], index) => {
     const x = (index % columns) * (wide + gap);
-    let y = Math.floor(index / columns) * (26 + 30 * networks.length);
+    let y = Math.floor(index / columns) * (quantityHeight(networks.length) + 12);
     write(sheet, title, x, y + 8, { size: 12.5, color: css(palette.muted) });
     const most = Math.max(...networks.map((network) => network[what]));
     networks.forEach((network, which) => {

@@ -260,9 +260,9 @@ class ArchitectureView extends View {
 
   answer() {
     const { networks, parts, held } = this.revision;
-    const width = this.root?.clientWidth || 736;
-    if (this.outdated("scene", networks, parts, held, mostParts(width))) {
-      this.scene = sceneOf(this.state, width, (settings) => this.measured(settings));
+    this.width = this.root.clientWidth || 736;
+    if (this.outdated("scene", networks, parts, held, mostParts(this.width))) {
+      this.scene = sceneOf(this.state, this.width, (settings) => this.measured(settings));
     }
     if (this.outdated("state", networks)) this.tell();
     const { networks: shown, held: now } = this.scene;
@@ -286,17 +286,22 @@ class ArchitectureView extends View {
     this.spoken.say([...words, ...(second ? [compareSentence(this.scene.networks)] : [])].join(" "));
   }
 
+  /** Words come before pictures: a stage that is measured after each change would have the page laid out as often. */
   show() {
-    const { networks, parts, held, look } = this.revision;
+    const { networks, parts, look } = this.revision;
+    const chosen = this.scene.networks.map(({ settings: { model } }) => model);
+    const drawn = this.outdated("drawings", networks, parts, look);
+    const pointed = this.outdated("part", networks, parts, look, this.pointed());
     if (this.outdated("kinds", look)) this.showKinds();
-    if (this.outdated("drawings", networks, parts, look, mostParts(this.root.clientWidth))) {
+    if (drawn) {
       this.showControls();
-      this.showDrawings();
-      this.showTotals();
+      this.showHeads();
     }
-    this.showPart();
-    if (this.outdated("map", networks, look, this.star, this.target)) this.showMap();
+    if (pointed) this.showPart();
     this.showList();
+    if (drawn) this.paintNetworks();
+    if (pointed) this.paintMarks();
+    if (this.outdated("map", chosen, look, this.star, this.target)) this.showMap(chosen);
   }
 
   showKinds() {
@@ -322,9 +327,11 @@ class ArchitectureView extends View {
     for (const { element, index } of this.swatches) element.hidden = !used.includes(index);
   }
 
-  showDrawings() {
-    this.drawn.forEach(({ element, stage, picture, title, size, back }, which) => {
-      const [network, drawing] = [this.scene.networks[which], this.scene.drawings[which]];
+  /** What stands above and beside the pictures. */
+  showHeads() {
+    const { networks, drawings } = this.scene;
+    this.drawn.forEach(({ element, stage, title, size, back }, which) => {
+      const [network, drawing] = [networks[which], drawings[which]];
       element.hidden = !network;
       if (!network) return;
       title.textContent = titleOf(network.settings);
@@ -332,19 +339,29 @@ class ArchitectureView extends View {
       back.hidden = !drawing.opened;
       stage.setAttribute("aria-label", `Blocks of ${titleOf(network.settings)}, ${plural(drawing.parts.length, "part")}. ` +
         "Arrow keys choose one, Enter opens it, Backspace goes back.");
-      paintBlocks(this.sheet(picture, { scaled: true }), drawing);
+    });
+    const { stage } = this.totals;
+    stage.style.height = `${totalsHeight(networks.length, this.width)}px`;
+    stage.setAttribute("aria-label", networks.flatMap((network) => [summarySentence(network), whereSentence(network)]).join(" "));
+    this.verdict.textContent = networks.length > 1 ? compareSentence(networks) : whereSentence(networks[0]);
+  }
+
+  paintNetworks() {
+    const { networks, drawings } = this.scene;
+    drawings.forEach((drawing, which) => paintBlocks(this.sheet(this.drawn[which].picture, { scaled: true }), drawing));
+    paintTotals(this.sheet(this.totals.picture, { scaled: true }), networks);
+  }
+
+  paintMarks() {
+    const [which, path] = this.pointed();
+    this.scene.drawings.forEach((drawing, other) => {
+      const sheet = this.sheet(this.drawn[other].marks, { scaled: true });
+      if (other === which) paintPointed(sheet, drawing, path);
     });
   }
 
   showPart() {
     const [which, path] = this.pointed();
-    const key = [this.revision.networks, this.revision.parts, this.revision.look, which, path, this.root.clientWidth];
-    if (!this.outdated("part", ...key)) return;
-    this.drawn.forEach(({ marks, element }, other) => {
-      if (element.hidden) return;
-      const sheet = this.sheet(marks, { scaled: true });
-      if (other === which) paintPointed(sheet, this.scene.drawings[which], path);
-    });
     const part = heldPart(this.scene, [which, path]);
     const layers = calledOf(part.layers);
     const several = this.scene.networks.length > 1;
@@ -362,19 +379,8 @@ class ArchitectureView extends View {
     this.opener.style.visibility = deeper && !this.preview ? "" : "hidden";
   }
 
-  showTotals() {
-    const { networks } = this.scene;
-    const { stage, picture } = this.totals;
-    stage.style.height = `${totalsHeight(networks.length, this.root.clientWidth)}px`;
-    const words = networks.flatMap((network) => [summarySentence(network), whereSentence(network)]);
-    stage.setAttribute("aria-label", words.join(" "));
-    paintTotals(this.sheet(picture, { scaled: true }), networks);
-    this.verdict.textContent = networks.length > 1 ? compareSentence(networks) : whereSentence(networks[0]);
-  }
-
-  showMap() {
+  showMap(chosen) {
     this.dots ??= allNetworks();
-    const chosen = this.scene.networks.map(({ settings: { model } }) => model);
     paintMap(this.sheet(this.chart.picture, { scaled: true }), { dots: this.dots, chosen, pointed: this.star });
     const sentence = this.dotSentence(this.star ?? chosen[this.target] ?? chosen[0]);
     this.dotText.textContent = sentence;
