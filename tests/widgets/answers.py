@@ -46,9 +46,9 @@ CASES = {
              clientX: box.left + box.width * (0.5 + 0.3 * Math.cos(index / 4)),
              clientY: box.top + box.height * (0.5 + 0.3 * Math.sin(index / 4)), buttons: 1, bubbles: true }));""",
     ),
-    # two networks of hundreds of layers, the input of one grows
+    # the two networks with most layers, 761 and 624, the input of one grows
     "architecture": (
-        lambda: ArchitectureExplorer(model="resnet152", second="resnet110"),
+        lambda: ArchitectureExplorer(model="efficientnet_b7", second="efficientnet_b6"),
         """const size = root.querySelector(".x-sizes .x-range");
            size.value = 200 + (index % 40);
            size.dispatchEvent(new Event("input"));""",

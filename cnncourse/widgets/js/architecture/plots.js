@@ -9,34 +9,29 @@ const totalsHeight = (count, width) => (width >= COLUMNS ? quantityHeight(count)
 /** A bar for each network and quantity, in the colors of its categories, as long as its share of the largest. */
 function paintTotals(sheet, networks) {
   const { context, palette, width } = sheet;
-  const columns = width >= COLUMNS ? 3 : 1;
-  paintGround(sheet);
-  const gap = 26;
+  const [columns, gap, several] = [width >= COLUMNS ? 3 : 1, 26, networks.length > 1];
   const wide = (width - gap * (columns - 1)) / columns;
+  paintGround(sheet);
   Object.entries(QUANTITIES).forEach(([what, title], index) => {
     const x = (index % columns) * (wide + gap);
-    let y = Math.floor(index / columns) * (quantityHeight(networks.length) + 12);
+    const y = Math.floor(index / columns) * (quantityHeight(networks.length) + 12);
+    const most = Math.max(1, ...networks.map((network) => network[what]));
     write(sheet, title, x, y + 8, { size: 12.5, color: css(palette.muted) });
-    const most = Math.max(...networks.map((network) => network[what]));
     networks.forEach((network, which) => {
-      const total = network[what];
-      const number = exactly(what, total);
-      write(sheet, number, x + wide, y + 8 + (networks.length > 1 ? 18 : 0), { size: 13, weight: 650, align: "right" });
-      if (networks.length > 1) {
-        const room = wide - textWidth(sheet, number, 13, 650) - 10;
-        write(sheet, shortened(sheet, titleOf(network.settings), room, 12), x, y + 26, { size: 12 });
-      }
-      const top = y + (networks.length > 1 ? 36 : 20);
+      const top = y + (several ? 36 + 30 * which : 20);
+      const number = exactly(what, network[what]);
+      write(sheet, number, x + wide, top - (several ? 10 : 12), { size: 13, weight: 650, align: "right" });
+      const room = wide - textWidth(sheet, number, 13, 650) - 10;
+      if (several) write(sheet, shortened(sheet, titleOf(network.settings), room, 12), x, top - 10, { size: 12 });
       context.fillStyle = css(mix(palette.surface, palette.ink, 0.07));
       context.fillRect(x, top, wide, 9);
       let left = x;
       sharesOf(network, what).forEach((sum, category) => {
-        const length = most ? (wide * sum) / most : 0;
+        const length = (wide * sum) / most;
         context.fillStyle = css(kindColor(sheet, category));
         if (length > 0) context.fillRect(left, top, length, 9);
         left += length;
       });
-      y += networks.length > 1 ? 30 : 0;
     });
   });
 }

@@ -41,35 +41,35 @@ class ArchitectureView extends View {
   choose(which, name) {
     this.preview = null;
     this.controls[which].fault.textContent = "";
-    const opened = this.get("opened").map((path, index) => (index === which ? "" : path));
     const layer = this.get("layer")?.[0] === which ? null : this.get("layer");
-    if (name === NONE) this.set({ second: null, opened, layer });
-    else {
+    const kept = { opened: this.openedWith(which, ""), layer };
+    if (name === NONE) {
+      this.target = 0;
+      this.set({ second: null, ...kept });
+    } else {
       const before = this.settings(which);
       const taken = before ? moved(before, name) : published(name);
-      this.set({ opened, layer, ...(which === 0 ? taken : { second: taken }) });
+      this.set({ ...kept, ...(which === 0 ? taken : { second: taken }) });
     }
-    if (name === NONE) this.target = 0;
   }
 
-  hold(layer) {
+  openedWith(which, path) {
+    return this.get("opened").map((old, index) => (index === which ? path : old));
+  }
+
+  hold(layer, opened = this.get("opened")) {
     this.preview = null;
     this.speakPart = true;
-    this.set({ layer });
+    this.set({ opened, layer });
   }
 
   open(which, path) {
-    this.preview = null;
-    this.speakPart = true;
-    this.set({ opened: this.get("opened").map((old, index) => (index === which ? path : old)), layer: [which, ""] });
+    this.hold([which, ""], this.openedWith(which, path));
   }
 
   back(which) {
     const { opened } = this.scene.drawings[which];
-    const path = opened.includes(".") ? pathOf(opened, depthOf(opened) - 1) : "";
-    this.preview = null;
-    this.speakPart = true;
-    this.set({ opened: this.get("opened").map((old, index) => (index === which ? path : old)), layer: [which, opened] });
+    this.hold([which, opened], this.openedWith(which, pathOf(opened, depthOf(opened) - 1)));
   }
 
   /** The path that the part leads to, if more of it can be seen; else null. */
@@ -169,6 +169,7 @@ class ArchitectureView extends View {
     this.chooser = segments({
       label: "A click chooses", options: [[0, "the first"], [1, "the second"]], onchange: (which) => {
         this.target = which;
+        this.paint();
       },
     });
     this.dotText = make("p", { class: "x-note x-dot" });
@@ -374,9 +375,8 @@ class ArchitectureView extends View {
     this.rows.replaceChildren(headRow(), ...sum, ...rows);
     const rest = layers.length - shown.length;
     this.more.textContent = rest ? `and ${plural(rest, "more layer")}.` : "";
-    const deeper = this.canOpen([which, path]);
     this.opener.textContent = `Open these ${layers.length} layers`;
-    this.opener.style.visibility = deeper && !this.preview ? "" : "hidden";
+    this.opener.style.visibility = this.canOpen([which, path]) && !this.preview ? "" : "hidden";
   }
 
   showMap(chosen) {

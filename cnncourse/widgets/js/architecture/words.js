@@ -2,6 +2,7 @@
 
 const QUANTITIES = { multiply_adds: "Multiply-adds", parameters: "Parameters", activation_bytes: "Memory" };
 const UNITS = ["B", "KiB", "MiB", "GiB"];
+const PREFIXES = ["", " k", " M", " G", " T"];
 const CATEGORY_WORDS = ["convolutions", "pooling", "fully connected layers", "attention", "other layers"];
 
 function bytesText(count) {
@@ -11,9 +12,8 @@ function bytesText(count) {
 
 /** 4.09 G, 25.6 M, 61.7 k */
 function brief(value) {
-  const power = ["", " k", " M", " G", " T"].findLastIndex((_, index) => value >= 0.9995 * 1000 ** index);
-  if (power < 1) return String(value);
-  return `${Number((value / 1000 ** power).toPrecision(3))}${["", " k", " M", " G", " T"][power]}`;
+  const power = Math.max(0, PREFIXES.findLastIndex((_, index) => value >= 0.9995 * 1000 ** index));
+  return power ? `${Number((value / 1000 ** power).toPrecision(3))}${PREFIXES[power]}` : String(value);
 }
 
 const exactly = (what, value) => (what === "activation_bytes" ? bytesText(value) : grouped(value));
@@ -39,7 +39,7 @@ function titleOf({ model, input_size: size, width, classes }) {
   const changes = [
     width !== own.width && widthText(width),
     size !== own.input_size && `${size} pixels`,
-    classes !== own.classes && plural(classes, "class").replace("classs", "classes"),
+    classes !== own.classes && (classes === 1 ? "1 class" : `${grouped(classes)} classes`),
   ];
   return [model, ...changes.filter(Boolean)].join(", ");
 }
