@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from explorer_pages import COLUMN, FAKE_MODEL, PHONE, serious_findings, settle
 
-from cnncourse.widgets import EXPLORERS, KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
+from cnncourse.widgets import (
+    EXPLORERS,
+    ArchitectureExplorer,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+)
 from cnncourse.widgets.lenet import DIGITS
 
 
@@ -123,6 +130,27 @@ CASES = {
         ],
         take("one", "two", "six"),
         "Six.",
+    ),
+    "architecture": Case(
+        ArchitectureExplorer,
+        dict(model="resnet18"),
+        dict(model="resnet152", second="eca_resnet50", opened=["", "stage1.0"], bars="activation_bytes"),
+        refuse("Input size"),
+        [
+            *[
+                "Network",
+                "Input size",
+                "Input size by dragging",
+                "Width",
+                "Classes",
+                "↺ Reset",
+                "Compare with",
+            ],
+            *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
+            *["All 58 layers of resnet18", "Map of"],
+        ],
+        slide("Input size by dragging", "63", "95", "127"),
+        "resnet18, 128 pixels: 11,689,512 parameters, ",
     ),
 }
 every_explorer = pytest.mark.parametrize("name", CASES)
@@ -324,10 +352,12 @@ def test_pages_without_scripts_show_the_still_picture(visit, name):
 
 def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another(visit):
     page = visit("all")
-    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 8")
+    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 10")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
-    assert modules == ["common.js", "kernel.js", "lenet.js", "optimizer.js", "shape.js"]
+    assert modules == [
+        *["architecture.js", "common.js", "kernel.js", "lenet.js", "networks.js", "optimizer.js", "shape.js"]
+    ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():
         case.moves[0](root(page, name))
