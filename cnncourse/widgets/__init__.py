@@ -1,13 +1,21 @@
 """The explorers: each a widget whose arithmetic runs in its own JavaScript, in a notebook and in the published page."""
 
 from .architecture import ArchitectureExplorer
+from .attention import AttentionExplorer
 from .explorer import Explorer, page_data, page_module, stylesheet
 from .kernel import KernelExplorer
 from .lenet import LeNetLive
 from .optimizer import OptimizerExplorer
 from .shape import ShapeExplorer
 
-EXPLORERS = (KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, ArchitectureExplorer)
+EXPLORERS = (
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    ArchitectureExplorer,
+    AttentionExplorer,
+)
 
 
 def page_modules():
@@ -21,6 +29,7 @@ def page_modules():
 __all__ = [
     "EXPLORERS",
     "ArchitectureExplorer",
+    "AttentionExplorer",
     "Explorer",
     "KernelExplorer",
     "LeNetLive",

@@ -27,6 +27,8 @@ FOLDER = Path(__file__).parent
 DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
 
+GIVEN = {}  # part → {name: what gives its values}
+
 
 @cache
 def stylesheet():
@@ -43,10 +45,18 @@ def code(part):
 @cache
 def data(part):
     """File name → JavaScript of the data in one folder of js/: networks.json → const NETWORKS = …"""
-    return {
-        f"{path.stem}.js": f"const {path.stem.upper()} = {path.read_text(encoding='utf-8').strip()};\n"
-        for path in sorted((FOLDER / "js" / part).glob("*.json"))
+    held = {
+        path.stem: path.read_text(encoding="utf-8") for path in sorted((FOLDER / "js" / part).glob("*.json"))
     }
+    held |= {
+        name: json.dumps(values(), separators=(",", ":")) for name, values in GIVEN.get(part, {}).items()
+    }
+    return {f"{name}.js": f"const {name.upper()} = {text.strip()};\n" for name, text in held.items()}
+
+
+def give_data(part, name, values):
+    """Data of an explorer that its folder does not hold as JSON: NAME is what the function `values` gives."""
+    GIVEN.setdefault(part, {})[name] = values
 
 
 def script(part):

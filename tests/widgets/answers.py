@@ -4,6 +4,7 @@ import numpy as np
 
 from cnncourse.widgets import (
     ArchitectureExplorer,
+    AttentionExplorer,
     KernelExplorer,
     LeNetLive,
     OptimizerExplorer,
@@ -52,6 +53,11 @@ CASES = {
         """const size = root.querySelector(".x-sizes .x-range");
            size.value = 200 + (index % 40);
            size.dispatchEvent(new Event("input"));""",
+    ),
+    # another picture each time: six blocks of 50 tokens, and everything is painted
+    "attention": (
+        AttentionExplorer,
+        """root.querySelectorAll(".x-thumb")[index % 12].click();""",
     ),
 }
 

@@ -17,6 +17,7 @@ from PIL import Image
 from cnncourse.widgets import (
     EXPLORERS,
     ArchitectureExplorer,
+    AttentionExplorer,
     KernelExplorer,
     LeNetLive,
     OptimizerExplorer,
@@ -49,6 +50,8 @@ STATES = [
     (ArchitectureExplorer, dict(), "The 12 layers of lenet5 as blocks, for images of 32 × 32 pixels and 10 classes:"),
     (ArchitectureExplorer, dict(model="resnet20", width=2), "resnet20, its width times 2 as blocks"),
     (ArchitectureExplorer, dict(second="lenet5_1998", opened=["c1", ""]), "The 14 layers of lenet5_1998"),
+    (AttentionExplorer, dict(), "A picture of Fashion-MNIST, ankle boot 1, in 7 × 7 patches, and the attention of "),
+    (AttentionExplorer, dict(picture="drawing", patch=[2, 3], head="mean", numbers=True), "patch (2, 3) in the mean"),
 ]  # fmt: skip
 
 
@@ -187,6 +190,7 @@ def test_code_of_a_page_is_light_and_what_is_common_comes_once():
         page_modules()["networks.js"].removeprefix("export const NETWORKS = ").removesuffix(";\n")
     )
     assert modules.pop("networks.js") <= 100_000  # data, a file of its own
+    assert modules.pop("vit.js") <= 250_000  # weights, a file of their own
     assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
     shared = [stylesheet(), HOST.read_text(encoding="utf-8")]
     everywhere = modules.pop("common.js") + sum(len(gzip.compress(part.encode())) for part in shared)

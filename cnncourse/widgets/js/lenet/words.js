@@ -7,12 +7,6 @@ const extentOf = ({ maps, side }, times = "×") => (side > 1 ? `${maps} maps of 
 const placeIn = ({ name, unit: [map, row, column] }) =>
   `${titleOf({ name })}, ${BY_NAME[name].side === 1 ? `unit ${map}` : `map ${map}, row ${row}, column ${column}`}: `;
 
-function percent(share) {
-  if (share > 0.999 && share < 1) return "> 99.9 %";
-  if (share > 0 && share < 0.001) return "< 0.1 %";
-  return `${(100 * share).toFixed(1)} %`;
-}
-
 /** The answer, and what is to be doubted about it. */
 function verdictOn({ probabilities, empty }) {
   const ranking = DIGITS.map((_, digit) => digit).sort((a, b) => probabilities[b] - probabilities[a]);
