@@ -49,6 +49,7 @@ def test_the_wheel_holds_data_notices_and_explorers_but_no_tests(distributions):
         inside = [name for name in names if f"embedded/{part}" in name]
         assert any("LICENSE" in name or "NOTICE" in name for name in inside), part
     assert "cnncourse/widgets/js/kernel/view.js" in names
+    assert "cnncourse/widgets/js/architecture/networks.json" in names
     assert any(name.endswith("share/cnncourse/results/lenet_mnist.json") for name in names)
     assert any(name.endswith("share/cnncourse/recipes/studies/lenet_mnist.yaml") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "book/", "notebooks/"))]

@@ -1,5 +1,6 @@
 """The explorers: each a widget whose arithmetic runs in its own JavaScript, in a notebook and in the published page."""
 
+from .architecture import ArchitectureExplorer
 from .attention import AttentionExplorer
 from .explorer import Explorer, page_data, page_module, stylesheet
 from .kernel import KernelExplorer
@@ -7,7 +8,14 @@ from .lenet import LeNetLive
 from .optimizer import OptimizerExplorer
 from .shape import ShapeExplorer
 
-EXPLORERS = (KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, AttentionExplorer)
+EXPLORERS = (
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    ArchitectureExplorer,
+    AttentionExplorer,
+)
 
 
 def page_modules():
@@ -20,6 +28,7 @@ def page_modules():
 
 __all__ = [
     "EXPLORERS",
+    "ArchitectureExplorer",
     "AttentionExplorer",
     "Explorer",
     "KernelExplorer",

@@ -10,6 +10,7 @@ from explorer_pages import COLUMN, FAKE_MODEL, PHONE, serious_findings, settle
 
 from cnncourse.widgets import (
     EXPLORERS,
+    ArchitectureExplorer,
     AttentionExplorer,
     KernelExplorer,
     LeNetLive,
@@ -131,6 +132,27 @@ CASES = {
         ],
         take("one", "two", "six"),
         "Six.",
+    ),
+    "architecture": Case(
+        ArchitectureExplorer,
+        dict(model="resnet18"),
+        dict(model="resnet152", second="eca_resnet50", opened=["", "stage1.0"], bars="activation_bytes"),
+        refuse("Input size"),
+        [
+            *[
+                "Network",
+                "Input size",
+                "Input size by dragging",
+                "Width",
+                "Classes",
+                "↺ Reset",
+                "Compare with",
+            ],
+            *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
+            *["All 58 layers of resnet18", "Map of"],
+        ],
+        slide("Input size by dragging", "63", "95", "127"),
+        "resnet18, 128 pixels: 11,689,512 parameters, ",
     ),
     "attention": Case(
         AttentionExplorer,
@@ -352,7 +374,16 @@ def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
     assert modules == [
-        *["attention.js", "common.js", "kernel.js", "lenet.js", "optimizer.js", "shape.js", "vit.js"]
+        *[
+            "architecture.js",
+            "attention.js",
+            "common.js",
+            "kernel.js",
+            "lenet.js",
+            "networks.js",
+            "optimizer.js",
+        ],
+        *["shape.js", "vit.js"],
     ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():
