@@ -370,7 +370,7 @@ def test_pages_without_scripts_show_the_still_picture(visit, name):
 
 def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another(visit):
     page = visit("all")
-    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 10")
+    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 12")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
     assert modules == [
