@@ -1,9 +1,11 @@
 """What the explorers share: their JavaScript, mounted by anywidget in a notebook and by a host in a page.
 
-    js/common/*.js     what all of them need       js/MODULE/*.js     one explorer's own
+    js/common/*.js     what all of them need       js/MODULE/*.js       one explorer's own
+                                                   js/MODULE/*.json     its data: networks.json becomes NETWORKS,
+                                                   embedded/MODULE_live/*.json   if others have rights in them
 
 The files of a folder are joined by name and see one another; they import and export nothing. A notebook gets both
-folders as one module, a page `common.js` once and one module for each explorer.
+folders as one module, a page `common.js` once, one module for each explorer, and one for each file of data.
 """
 
 import base64
@@ -23,7 +25,9 @@ import numpy as np
 import traitlets
 
 FOLDER = Path(__file__).parent
+EMBEDDED = FOLDER.parent / "embedded"
 DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
+COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
 
 
 @cache
@@ -33,19 +37,41 @@ def stylesheet():
 
 
 @cache
-def script(part):
+def code(part):
     """The files of one folder of js/, joined by name."""
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted((FOLDER / "js" / part).glob("*.js")))
 
 
+@cache
+def data(part):
+    """File name → JavaScript of the data in one folder of js/: networks.json → const NETWORKS = …"""
+    shipped = [path for path in (EMBEDDED / f"{part}_live").glob("*.json") if path.stem != "manifest"]
+    return {
+        f"{path.stem}.js": f"const {path.stem.upper()} = {path.read_text(encoding='utf-8').strip()};\n"
+        for path in sorted([*(FOLDER / "js" / part).glob("*.json"), *shipped])
+    }
+
+
+def script(part):
+    """The data and the code of one folder of js/."""
+    return "".join(data(part).values()) + code(part)
+
+
 def page_module(part):
-    """`common`, or an explorer's own folder, as a module of a published page that exports all it declares."""
-    text = script(part)
+    """`common`, or an explorer's own folder, as a module of a page, without comments; it exports all it has."""
+    text = COMMENT.sub("", code(part))
     exported = f"\nexport {{ {', '.join(DECLARED.findall(text))} }};\n"
     if part == "common":
         return text + exported
-    used = [name for name in DECLARED.findall(script("common")) if re.search(rf"\b{name}\b", text)]
-    return f'import {{ {", ".join(used)} }} from "./common.js";\n{text}{exported}'
+    used = [name for name in DECLARED.findall(code("common")) if re.search(rf"\b{name}\b", text)]
+    imports = {"common.js": used} | {name: DECLARED.findall(held) for name, held in data(part).items()}
+    lines = [f'import {{ {", ".join(names)} }} from "./{name}";' for name, names in imports.items()]
+    return "\n".join([*lines, text]) + exported
+
+
+def page_data(part):
+    """File name → a module of a published page with data of an explorer, apart from its code."""
+    return {name: f"export {text}" for name, text in data(part).items()}
 
 
 class Explorer(anywidget.AnyWidget):

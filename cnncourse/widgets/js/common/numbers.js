@@ -9,6 +9,9 @@ const largestSize = (values) => values.reduce((largest, value) => Math.max(large
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const withMinus = (text) => text.replace(/-/g, MINUS);
 
+const grouped = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
+
 /** A number with at most `decimals` decimals, no trailing zeros, and a true minus sign. */
 function format(value, decimals = 6) {
   let text = value.toFixed(Number.isInteger(value) ? 0 : decimals);

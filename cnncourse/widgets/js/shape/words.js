@@ -1,7 +1,5 @@
 // What is said: of sizes, of what is never read, of what is pointed at.
 
-const grouped = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
-
 function listed(values) {
   const texts = values.map((value) => format(value));
   return texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`;
@@ -14,8 +12,6 @@ function places(word, values) {
   const together = values.length > 2 && last - values[0] === values.length - 1;
   return `${word}s ${together ? `${format(values[0])} to ${format(last)}` : listed(values)}`;
 }
-
-const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
 
 const times = (count) => (count === 1 ? "once" : count === 2 ? "twice" : `${count} times`);
 const lastLines = (count) => `last ${count === 1 ? "row and column" : `${count} rows and columns`}`;
