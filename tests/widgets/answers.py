@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnncourse.widgets import KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer
+from cnncourse.widgets import KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, TrainLive
 from cnncourse.widgets.optimizer import OPTIMIZERS
 
 FOUR = [{"optimizer": name, "lr": OPTIMIZERS[name][0]} for name in ("SGD", "momentum", "Adagrad", "AdamW")]
@@ -39,6 +39,13 @@ CASES = {
            stage.dispatchEvent(new PointerEvent("pointermove", {
              clientX: box.left + box.width * (0.5 + 0.3 * Math.cos(index / 4)),
              clientY: box.top + box.height * (0.5 + 0.3 * Math.sin(index / 4)), buttons: 1, bubbles: true }));""",
+    ),
+    # another start of two networks, which are not yet trained
+    "train": (
+        lambda: TrainLive(what_if={"batch_norm": True}),
+        """const seed = root.querySelector(".x-knobs .x-number");
+           seed.value = String(index + 1);
+           seed.dispatchEvent(new Event("input"));""",
     ),
 }
 

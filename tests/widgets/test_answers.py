@@ -10,6 +10,7 @@ MOST = {
     "shape": {"numbers": 4, "all": 75},
     "optimizer": {"numbers": 3, "all": 50},
     "lenet": {"numbers": 7, "all": 60},
+    "train": {"numbers": 12, "all": 60},
 }
 
 

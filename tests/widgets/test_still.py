@@ -20,6 +20,7 @@ from cnncourse.widgets import (
     LeNetLive,
     OptimizerExplorer,
     ShapeExplorer,
+    TrainLive,
     page_modules,
     stylesheet,
 )
@@ -44,6 +45,8 @@ STATES = [
     (OptimizerExplorer, dict(surface="bowl", runs=[dict(optimizer="momentum", lr=10)]), "diverged at step 7;"),
     (LeNetLive, dict(), "A drawn digit of 28 × 28 pixels and the answers of LeNet-5, layer by layer"),
     (LeNetLive, dict(image=np.zeros((28, 28), int), layer="output"), "An empty drawing"),
+    (TrainLive, dict(), "500 others are held out. Settings: lr 0.01, batch size 32, optimizer momentum"),
+    (TrainLive, dict(schedule="warmup_cosine", what_if=dict(lr=3)), "differs in one setting: lr 3. It has not been"),
 ]  # fmt: skip
 
 
@@ -159,12 +162,26 @@ def test_lenets_picture_has_what_the_network_gets_and_its_maps():
     assert "Four." in [text.text for text in tree.iter("text")]
 
 
+def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves_that_were_kept():
+    explorer = TrainLive(seed=4)
+    before = [text.text or "" for text in parsed(explorer).iter("text")]
+    assert any("seed 4" in text for text in before) and any("Not trained yet." in text for text in before)
+    assert pixels(next(parsed(explorer).iter("image"))).shape[0] == 5 or len(list(parsed(explorer).iter("path"))) > 200
+    columns = {"step": [0, 31], "train_loss": [None, 1.2], "train_accuracy": [None, 0.6]}
+    columns |= {"test_loss": [3, 0.7], "test_accuracy": [0.1, 0.81], "rates": [[0, 0.01], [31, 0.01]]}
+    explorer.set_trait("record", [columns | {"diverged": None}])
+    after = " ".join(text.text or "" for text in parsed(explorer).iter("text"))
+    assert "81.0 % of the held-out digits right after 31 steps" in after
+    assert "After step 31 its loss on the held-out digits is 0.7, its accuracy 81.0%." in explorer.description()
+
+
 # --- how heavy a page is --------------------------------------------------------------------------------------------
 
 
 def test_code_of_a_page_is_light_and_what_is_common_comes_once():
     assert [name for name, text in page_modules().items() if "class View " in text] == ["common.js"]
     modules = {name: len(gzip.compress(text.encode())) for name, text in page_modules().items()}
+    assert modules.pop("digits.js") <= 190_000  # data, a file of its own
     assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
     shared = [stylesheet(), HOST.read_text(encoding="utf-8")]
     everywhere = modules.pop("common.js") + sum(len(gzip.compress(part.encode())) for part in shared)

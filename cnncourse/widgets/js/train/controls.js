@@ -58,7 +58,7 @@ function otherwise(name, settings) {
 class WhatIf {
   /** `change(what_if)` takes { setting: value } or null. */
   constructor({ change, read, fault }) {
-    Object.assign(this, { change, read, fault, name: "", control: null });
+    Object.assign(this, { change, read, fault, name: null, control: null });
     const names = SETTINGS.filter((name) => name !== "epochs");
     this.which = choice({
       label: "What if … (a second network)",

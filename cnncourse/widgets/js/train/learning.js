@@ -188,6 +188,7 @@ class Run {
     this.first ??= Math.max(loss, Math.log(10));
     if (!(loss < 100 * this.first)) {
       this.diverged = { step: this.step + 1, loss };
+      this.measure();
       return;
     }
     network.backward(this.grad, n);

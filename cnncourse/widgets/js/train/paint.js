@@ -71,14 +71,15 @@ function paintCurves(sheet, { down, across }, run, which, [trained, held], share
 
 /** The loss, by powers of ten: single batches faintly, their means and the held-out digits over them. */
 function paintLoss(sheet, { settings, runs }) {
-  const values = runs.flatMap(({ losses, points }) => [...losses, ...points.flatMap((at) => [at.train_loss, at.test_loss])])
+  const values = runs.flatMap(({ losses, points, diverged }) =>
+    [diverged?.loss ?? 0, ...losses, ...points.flatMap((at) => [at.train_loss, at.test_loss])])
     .filter((loss) => loss > 0 && Number.isFinite(loss));
   const extent = values.reduce(([low, high], loss) => [Math.min(low, loss), Math.max(high, loss)], [0.2, 5]);
   const low = Math.max(-4, Math.floor(Math.log10(extent[0])));
-  const high = Math.min(7, Math.ceil(Math.log10(extent[1])));
+  const high = Math.min(9, Math.ceil(Math.log10(extent[1])));
   const shareOf = (loss) => clamp((Math.log10(Math.max(loss, 1e-9)) - low) / (high - low), 0, 1);
   const ticks = [];
-  for (let power = low; power <= high; power += Math.ceil((high - low) / 6)) ticks.push([shareOf(10 ** power), short(10 ** power)]);
+  for (let power = low; power <= high; power += Math.ceil((high - low) / 6)) ticks.push([shareOf(10 ** power), powerText(power)]);
   const axes = paintAxes(sheet, { epochs: settings[0].epochs, ticks, guess: shareOf(GUESSING) });
   const { across, down, top } = axes;
   runs.forEach((run, which) => {
@@ -88,11 +89,13 @@ function paintLoss(sheet, { settings, runs }) {
       const some = run.losses.slice(at, at + stride);
       batches.push([across((at + some.length) / run.perEpoch), down(shareOf(some.reduce((sum, loss) => sum + loss, 0) / some.length))]);
     }
+    if (Number.isFinite(run.diverged?.loss)) batches.push([across(run.diverged.step / run.perEpoch), down(shareOf(run.diverged.loss))]);
     strokeLine(sheet, batches, { color: runColor(sheet, which), width: 1, alpha: 0.35 });
   });
   runs.forEach((run, which) => paintCurves(sheet, axes, run, which, ["train_loss", "test_loss"], shareOf));
   runs.forEach(({ diverged, perEpoch }, which) => {
-    if (diverged) markDivergence(sheet, which, across(diverged.step / perEpoch), top + 6);
+    const y = Number.isFinite(diverged?.loss) ? down(shareOf(diverged.loss)) : top;
+    if (diverged) markDivergence(sheet, which, across(diverged.step / perEpoch), Math.max(top + 3, y));
   });
 }
 
@@ -110,7 +113,7 @@ function paintRate(sheet, { settings, runs }) {
   const low = Math.max(-6, Math.min(high - 3, Math.floor(Math.log10(Math.min(...rates)))));
   const shareOf = (rate) => clamp((Math.log10(Math.max(rate, 1e-12)) - low) / (high - low), 0, 1);
   const ticks = [];
-  for (let power = low; power <= high; power += Math.ceil((high - low) / 4)) ticks.push([shareOf(10 ** power), short(10 ** power)]);
+  for (let power = low; power <= high; power += Math.ceil((high - low) / 4)) ticks.push([shareOf(10 ** power), powerText(power)]);
   const { across, down } = paintAxes(sheet, { epochs: settings[0].epochs, ticks });
   runs.forEach((run, which) => {
     const { schedule, lr } = settings[which];
@@ -129,11 +132,11 @@ function paintRate(sheet, { settings, runs }) {
 
 const TILES_ACROSS = 8;
 
-/** Where square tiles stand in rows of eight: cells of whole pixels, as large as they fit. */
+/** Where square tiles stand in rows of eight: of whole pixels, as large as they fit. */
 function tilesOn(width, side, ratio) {
   const gap = Math.round(4 * ratio);
-  const most = (width - (TILES_ACROSS - 1) * gap) / TILES_ACROSS;
-  const cell = Math.max(1, most > 3 * side ? Math.floor(most / side) : most / side);
+  const most = (width - 2 - (TILES_ACROSS - 1) * gap) / TILES_ACROSS;
+  const cell = Math.max(1, Math.floor(most)) / side;
   const pitch = cell * side + gap;
   return { cell, pitch, height: (count) => Math.ceil(count / TILES_ACROSS) * pitch - gap + 2 };
 }

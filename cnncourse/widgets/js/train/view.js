@@ -120,14 +120,14 @@ class TrainView extends View {
       make("div", { class: "x-go" },
         make("div", { class: "x-buttons" }, this.trainer, this.stepper, anew, this.resetButton()), lr.element),
       group("x-knobs", "Settings", ...Object.values(others).map(({ element }) => element)),
-      make("div", { class: "x-said-now" }, this.fault, this.sentence, this.progress),
+      make("div", { class: "x-said-now" }, this.progress, this.fault, this.sentence),
       this.buildPlots(),
       this.whatIf.element,
       this.buildInside())];
   }
 
   buildPlots() {
-    this.plots = [["Loss", "powers of ten", paintLoss], ["Accuracy", "% right", paintAccuracy], ["Learning rate", "", paintRate]]
+    this.plots = [["Loss", "log scale", paintLoss], ["Accuracy", "% right", paintAccuracy], ["Learning rate", "log scale", paintRate]]
       .map(([title, unit, painter]) => {
         const { stage, picture } = makeStage({});
         const panel = group("x-panel x-plot", title, head(title, make("span", { class: "x-size" }, unit)), stage);
@@ -226,6 +226,7 @@ class TrainView extends View {
     this.controls.momentum.named.textContent = meaning ? `Momentum ${meaning}` : "Momentum: none";
     this.whatIf.show(this.get("what_if"));
     this.sentence.textContent = verdictOn(scene);
+    this.sentence.classList.toggle("is-two", scene.runs.length > 1);
     this.sentence.classList.toggle("is-gone", scene.runs.some(({ diverged }) => diverged));
     this.progress.textContent = progressOf(scene);
     for (const { title, stage } of this.plots) stage.setAttribute("aria-label", `${title} against epochs. ${verdictOn(scene)}`);
@@ -291,18 +292,20 @@ const render = ({ model, el }) => new TrainView(model).begin(el);
 /** The curves, as far as they are kept, the first kernels and the settings → SVG. */
 function still(state) {
   const scene = makeScene(state, heldDigits());
-  const paper = new Paper(720, 430);
-  const page = paper.sheet(0, 0, 720, 430);
-  [["Loss", paintLoss, 0, 280], ["Accuracy, % right", paintAccuracy, 292, 216], ["Learning rate", paintRate, 520, 200]]
+  const trained = scene.runs[0].points.length > 0;
+  const words = `${summaryOf(scene.settings, scene.changed)} ${trained ? verdictOn(scene) : "Not trained yet: it learns in the page."}`;
+  const lines = wrapped(words, 110);
+  const paper = new Paper(720, 334 + 18 * lines.length);
+  const page = paper.sheet(0, 0, paper.width, paper.height);
+  [["Loss, log scale", paintLoss, 0, 268], ["Accuracy, % right", paintAccuracy, 282, 212], ["Learning rate, log scale", paintRate, 508, 212]]
     .forEach(([title, painter, x, width]) => {
       titlePart(page, x, 0, width, title);
-      painter(paper.sheet(x, 24, width, 190), scene);
+      painter(paper.sheet(x, 24, width, 210), scene);
     });
-  titlePart(page, 0, 226, 280, "The 8 kernels of conv 1, before training");
-  paintTiles(paper.sheet(0, 250, 330, 50), scene.runs[0].kernels, 5);
-  write(page, "held-out digits, line; training batches, dashes", 720, 234, { size: 11.5, align: "right", color: css(page.palette.muted) });
-  const trained = scene.runs[0].points.length > 0;
-  const words = `${summaryOf(scene.settings, scene.changed)} ${trained ? verdictOn(scene) : "Not trained yet."}`;
-  wrapped(words, 110).forEach((text, line) => write(page, text, 0, 322 + 18 * line, { size: 12.5 }));
+  const look = { size: 11.5, align: "right", color: css(page.palette.muted) };
+  write(page, "Line: held-out digits. Dashes: training batches.", 720, 255, look);
+  titlePart(page, 0, 246, 330, "The 8 kernels of conv 1 before training");
+  paintTiles(paper.sheet(0, 270, 360, 46), scene.runs[0].kernels, 5);
+  lines.forEach((text, line) => write(page, text, 0, 334 + 18 * line, { size: 12.5 }));
   return paper.markup();
 }

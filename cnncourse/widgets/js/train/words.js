@@ -6,7 +6,7 @@ const NAMES = {
 };
 const SETTINGS = Object.keys(NAMES);
 const CHOICES = {
-  optimizer: { SGD: "SGD", momentum: "SGD, momentum", Nesterov: "SGD, Nesterov", RMSprop: "RMSprop", Adam: "Adam", AdamW: "AdamW" },
+  optimizer: { SGD: "SGD", momentum: "Momentum", Nesterov: "Nesterov", RMSprop: "RMSprop", Adam: "Adam", AdamW: "AdamW" },
   batch_size: Object.fromEntries([4, 8, 16, 32, 64, 128, 256].map((size) => [size, `${size} images`])),
   schedule: {
     constant: "constant", step_decay: "a tenth after each third", cosine: "cosine to 0", warmup_cosine: "warm-up, then cosine",
@@ -18,12 +18,17 @@ const LAYER_NAMES = ["Conv 1", "Conv 2", "Hidden", "Output"];
 const GUESSING = Math.log(10); // the loss of giving a tenth to each digit
 
 const rateText = (lr) => String(Number(lr.toPrecision(3)));
+const raised = (power) => withMinus(String(power)).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻");
+const powerText = (power) => (Math.abs(power) < 3 ? String(10 ** power) : `10${raised(power)}`);
 const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 1 ? 1 : 0)} %`;
 
-/** 0.00123, 12.3, 4.6e−8 */
+/** 0.00123, 12.3, 45,600, 4.6·10⁻⁸ */
 function short(value) {
-  const small = value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5);
-  return withMinus(small ? value.toExponential(1).replace("e+", "e") : String(Number(value.toPrecision(3))));
+  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e9)) {
+    const [mantissa, power] = value.toExponential(1).split("e");
+    return `${withMinus(mantissa)}·10${raised(Number(power))}`;
+  }
+  return Math.abs(value) >= 1000 ? grouped(Number(value.toPrecision(3))) : withMinus(String(Number(value.toPrecision(3))));
 }
 
 /** A setting and its value: "learning rate 0.3", "batch norm on". */
@@ -40,9 +45,9 @@ function standingOf(run) {
   const { diverged, step, points, dead } = run;
   if (diverged) {
     const loss = Number.isFinite(diverged.loss)
-      ? `the loss of its batch is ${short(diverged.loss)}, over a hundred times that of the start`
-      : "the loss of its batch is no longer a number";
-    return `Diverged at step ${diverged.step}: ${loss}. A lower learning rate holds.`;
+      ? `its loss is ${short(diverged.loss)}, over a hundred times that of the start`
+      : "its loss is no longer a number";
+    return `Diverged at step ${diverged.step}: ${loss}.`;
   }
   const point = points.at(-1);
   if (!point) return "Training begins.";
@@ -56,19 +61,20 @@ function standingOf(run) {
 /** The sentence below the controls. */
 function verdictOn({ runs, settings, going, over, changed }) {
   if (!runs[0].step && !runs[0].diverged && !going) {
-    return "Press Train: the network learns 2,000 handwritten digits, here in your browser. " +
-      "500 others are held out: it is only tested on them.";
+    return "Press Train: the network learns 2,000 handwritten digits, here in your browser, and is tested on 500 others " +
+      "that are held out. You may change the learning rate while it learns.";
   }
   const words = runs.length > 1
-    ? runs.map((run, which) => `${which ? capital(settingText(changed, settings[1][changed])) : "First network"}: ${standingOf(run)}`)
+    ? runs.map((run, which) => `${capital(settingText(changed, settings[which][changed]))}: ${standingOf(run)}`)
     : runs.map(standingOf);
   return `${words.join(" ")}${over && !runs.every(({ diverged }) => diverged) ? " All epochs are done." : ""}`;
 }
 
 /** How far training is, and how fast. */
 function progressOf({ runs, settings, speed }) {
+  const trained = runs.reduce((sum, run) => sum + run.step, 0) * settings[0].batch_size;
   const { step, steps, perEpoch } = runs.reduce((most, run) => (run.step > most.step ? run : most));
-  const pace = speed ? ` · ${grouped(Math.round(speed / 10) * 10)} images/s` : "";
+  const pace = speed && trained > 1000 ? ` · ${grouped(Math.round(speed / 10) * 10)} images/s` : "";
   return `Step ${grouped(step)} of ${grouped(steps)} · epoch ${(step / perEpoch).toFixed(1)} of ${settings[0].epochs}${pace}`;
 }
 
