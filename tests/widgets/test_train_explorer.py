@@ -341,7 +341,7 @@ TRAIN = STEPS.replace("given.steps; step", "given.steps && !run.over; step").rep
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lr": 10}, {"lr": 10, "optimizer": "SGD"}, {"lr": 10, "optimizer": "Adam"}, {"lr": 10, "activation": "tanh"}]
+    "changes", [*({"lr": 10, "seed": seed} for seed in range(5)), {"lr": 10, "optimizer": "SGD"}, {"lr": 10, "optimizer": "Adam"}, {"lr": 10, "activation": "tanh"}]
 )  # fmt: skip
 def test_the_top_of_the_slider_diverges(calls, changes):
     got = calls(TRAIN, {"settings": DEFAULTS | changes, "steps": 200})

@@ -115,6 +115,11 @@ def test_a_run_is_repeated_exactly_and_another_seed_is_another_run(visit):
             page.get_by_label("Seed").fill(seed)
             page.keyboard.press("Tab")
         press(page, "Train")
+        if ends:  # a pause changes nothing
+            wait(page, "s.step > 5")
+            press(page, "Pause")
+            page.wait_for_timeout(300)
+            press(page, "Go on" if state(page)["step"] < 62 else "Train again")
         ends.append(done(page))
         press(page, "Start over")
         assert state(page)["step"] == 0 and state(page)["test_accuracy"] is None
@@ -387,6 +392,7 @@ def test_those_who_want_no_motion_get_a_picture_a_second(visit):
 
 def test_training_is_announced_now_and_then_not_at_each_step(visit):
     page = visit("long")
+    page.wait_for_function("document.querySelector('.x-spoken').textContent.startsWith('Optimizer Momentum, ')")
     page.evaluate(
         """window.said = []; new MutationObserver(() => said.push(document.querySelector(".x-spoken").textContent))
              .observe(document.querySelector(".x-spoken"), { childList: true })"""

@@ -67,7 +67,7 @@ class WhatIf {
     });
     this.place = make("div", { class: "x-other" });
     this.note = make("div", { class: "x-note" });
-    this.element = group("x-what-if", "What if", this.which.element, this.place, this.note);
+    this.element = group("x-what-if", "Second network", this.which.element, this.place, this.note);
   }
 
   show(whatIf) {

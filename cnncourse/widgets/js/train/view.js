@@ -130,7 +130,7 @@ class TrainView extends View {
     this.plots = [["Loss", "log scale", paintLoss], ["Accuracy", "% right", paintAccuracy], ["Learning rate", "log scale", paintRate]]
       .map(([title, unit, painter]) => {
         const { stage, picture } = makeStage({});
-        const panel = group("x-panel x-plot", title, head(title, make("span", { class: "x-size" }, unit)), stage);
+        const panel = group("x-panel x-plot", `${title}, curves`, head(title, make("span", { class: "x-size" }, unit)), stage);
         return { title, painter, stage, picture, panel };
       });
     this.legend = make("div", { class: "x-legend x-note" });
