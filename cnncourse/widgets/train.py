@@ -109,7 +109,8 @@ class TrainLive(Explorer):
     seed             0 … 9999, of the first weights and of the order of the images: a run can be repeated exactly
     what_if          a second network beside the first, with one other setting: {"lr": 3}; None for none
     digit            0 … 499, the held-out digit whose feature maps are shown
-    record           of the networks, their curves so far: a list of dicts of lists, or None before the first step
+    record           their curves so far, which the browser keeps: a dict of lists for each network, or None before the
+                     first step
 
     The network: 5×5 convolution of 8 maps, max pooling, 3×3 convolution of 16 maps, max pooling, 32 hidden units, 10
     logits; images of 14×14. All but record are synced traits that may be set; a value that does not fit raises

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from explorer_pages import COLUMN, FAKE_MODEL, PHONE, serious_findings, settle
 
-from cnncourse.widgets import EXPLORERS, KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, TrainLive
+from cnncourse.widgets import (
+    EXPLORERS,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    TrainLive,
+)
 from cnncourse.widgets.lenet import DIGITS
 
 
@@ -341,7 +348,15 @@ def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another
     page.wait_for_function("document.querySelectorAll('.is-mounted').length === 10")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
-    assert modules == ["common.js", "digits.js", "kernel.js", "lenet.js", "optimizer.js", "shape.js", "train.js"]
+    assert modules == [
+        "common.js",
+        "digits.js",
+        "kernel.js",
+        "lenet.js",
+        "optimizer.js",
+        "shape.js",
+        "train.js",
+    ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():
         case.moves[0](root(page, name))

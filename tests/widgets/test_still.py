@@ -165,14 +165,16 @@ def test_lenets_picture_has_what_the_network_gets_and_its_maps():
 def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves_that_were_kept():
     explorer = TrainLive(seed=4)
     before = [text.text or "" for text in parsed(explorer).iter("text")]
-    assert any("seed 4" in text for text in before) and any("Not trained yet." in text for text in before)
-    assert pixels(next(parsed(explorer).iter("image"))).shape[0] == 5 or len(list(parsed(explorer).iter("path"))) > 200
+    assert any("seed 4" in text for text in before) and "Not trained yet" in " ".join(before)
+    assert len(list(parsed(explorer).iter("path"))) > 200  # the cells of 8 kernels
     columns = {"step": [0, 31], "train_loss": [None, 1.2], "train_accuracy": [None, 0.6]}
     columns |= {"test_loss": [3, 0.7], "test_accuracy": [0.1, 0.81], "rates": [[0, 0.01], [31, 0.01]]}
-    explorer.set_trait("record", [columns | {"diverged": None}])
+    explorer.set_trait("record", [columns | {"diverged": None, "dead": [0, 0, 0.25]}])
     after = " ".join(text.text or "" for text in parsed(explorer).iter("text"))
     assert "81.0 % of the held-out digits right after 31 steps" in after
-    assert "After step 31 its loss on the held-out digits is 0.7, its accuracy 81.0%." in explorer.description()
+    assert (
+        "After step 31 its loss on the held-out digits is 0.7, its accuracy 81.0%." in explorer.description()
+    )
 
 
 # --- how heavy a page is --------------------------------------------------------------------------------------------

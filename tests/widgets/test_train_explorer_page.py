@@ -95,13 +95,19 @@ def test_single_steps_and_a_whole_run_have_the_numbers_of_torch(visit):
     loss.backward()
     optimizer.step()
     assert seen["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
-    sizes = [p.grad.square().mean().sqrt().item() for name, p in model.named_parameters() if name.endswith("weight")]
+    sizes = [
+        p.grad.square().mean().sqrt().item()
+        for name, p in model.named_parameters()
+        if name.endswith("weight")
+    ]
     np.testing.assert_allclose(seen["gradients"], sizes, rtol=1e-4)
     held, answers = pixels("test")
     with torch.no_grad():
         logits = model(held)
     np.testing.assert_allclose(seen["probabilities"], logits[seen["digit"]].softmax(0), atol=1e-5)
-    assert seen["test_accuracy"] == pytest.approx((logits.argmax(1) == answers).float().mean().item(), abs=0.003)
+    assert seen["test_accuracy"] == pytest.approx(
+        (logits.argmax(1) == answers).float().mean().item(), abs=0.003
+    )
     assert seen["test_loss"] == pytest.approx(F.cross_entropy(logits, answers).item(), rel=1e-4)
     press(page, "One step")
     assert wait(page, "s.step === 2")["epoch"] == pytest.approx(2 / 31)
@@ -196,7 +202,9 @@ def test_what_if_puts_a_second_network_beside_the_first(visit):
     last = done(page)
     assert last["diverged"] is None and last["step"] == 62
     assert last["second"]["diverged"] is not None and last["second"]["step"] < 62
-    assert said(page).startswith("Learning rate 0.02: ") and "Learning rate 10: Diverged at step" in said(page)
+    assert said(page).startswith("Learning rate 0.02: ") and "Learning rate 10: Diverged at step" in said(
+        page
+    )
     page.get_by_label("What if").select_option("activation")
     assert state(page)["settings"]["what_if"] == {"activation": "sigmoid"} and state(page)["step"] == 0
     page.get_by_label("Activation of the second").select_option("tanh")
@@ -219,7 +227,9 @@ def test_every_setting_can_be_the_one_that_differs(visit, name):
     press(page, "One step")
     seen = wait(page, "s.step === 1 && s.second.step === 1")
     same = name in ("lr", "optimizer", "momentum", "schedule")
-    assert (seen["train_loss"] == seen["second"]["train_loss"]) == same  # the first batch, before any difference
+    assert (
+        seen["train_loss"] == seen["second"]["train_loss"]
+    ) == same  # the first batch, before any difference
 
 
 def test_two_networks_with_equal_settings_are_one(visit):
@@ -274,14 +284,16 @@ def test_an_image_costs_few_plain_multiplications(visit):
     """1,500 images a second are 0.67 ms each; a loop does a million multiply-adds in about 1 ms."""
     page = visit("bare")
     thread = MainThread(page)
-    train = """async () => {
-      const [{ Run, decodeDigits }, { DIGITS }] = await Promise.all(["train", "digits"].map((name) => import(`./explorers/${name}.js`)));
-      window.run ??= new Run(%s, decodeDigits(DIGITS, DIGITS.train), { n: 0, x: new Float32Array(0), labels: [] });
+    train = """async (settings) => {
+      const { Run, decodeDigits } = await import("./explorers/train.js");
+      const { DIGITS } = await import("./explorers/digits.js");
+      const none = { n: 0, x: new Float32Array(0), labels: [] };
+      window.run ??= new Run(settings, decodeDigits(DIGITS, DIGITS.train), none);
       for (let step = 0; step < 30; step += 1) window.run.next();
-    }""" % json.dumps(DEFAULTS)
+    }"""
     images, loops = [], []
     for _ in range(6):
-        images.append(thread.spent(train, None)[0] / (30 * 32))
+        images.append(thread.spent(train, DEFAULTS)[0] / (30 * 32))
         loops.append(thread.spent(PLAIN, MULTIPLY_ADDS)[0] / (MULTIPLY_ADDS / 1e6))
     cost = np.median(images[1:]) / np.median(loops[1:])
     assert cost < 1.5, (cost, 1000 / np.median(images[1:]))
@@ -319,7 +331,8 @@ def test_slices_end_when_their_time_is_over(visit):
     """A step takes 4 ms here: after three of them a slice of 10 ms is over; a report comes when one is due."""
     got = visit("bare").evaluate(
         """async (settings) => {
-          const [{ Session }, { DIGITS }] = await Promise.all(["train", "digits"].map((name) => import(`./explorers/${name}.js`)));
+          const { Session } = await import("./explorers/train.js");
+          const { DIGITS } = await import("./explorers/digits.js");
           let [clock, reports, waiting] = [0, [], null];
           const session = new Session((report) => reports.push([clock, report.runs[0]?.step]), {
             slice: 10, pause: 30, now: () => clock, later: (work) => { waiting = work; },
@@ -340,11 +353,12 @@ def test_it_works_from_disk_as_one_module(browser, tmp_path):
     """A page without a server: the module as notebooks get it, digits included, and a worker."""
     held = json.dumps(TrainLive(**BRIEF).state())
     module = TrainLive.module_source().replace("</", "<\\/")
-    text = f"""<!doctype html><meta charset="utf-8"><style>{stylesheet()}</style><div id="host"></div><script type="module">
+    text = f"""<!doctype html><meta charset="utf-8"><style>{stylesheet()}</style>
+      <div id="host"></div><script type="module">
       {module.replace("export default { render };", "")}
       const state = {held};
-      const model = {{ get: (name) => state[name], set: (name, value) => {{ state[name] = value; }}, save_changes() {{}},
-        on() {{}}, off() {{}} }};
+      const model = {{ get: (name) => state[name], set: (name, value) => {{ state[name] = value; }},
+        save_changes() {{}}, on() {{}}, off() {{}} }};
       render({{ model, el: document.querySelector("#host") }});</script>"""
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     page = browser.new_page()
@@ -392,7 +406,9 @@ def test_those_who_want_no_motion_get_a_picture_a_second(visit):
 
 def test_training_is_announced_now_and_then_not_at_each_step(visit):
     page = visit("long")
-    page.wait_for_function("document.querySelector('.x-spoken').textContent.startsWith('Optimizer Momentum, ')")
+    page.wait_for_function(
+        "document.querySelector('.x-spoken').textContent.startsWith('Optimizer Momentum, ')"
+    )
     page.evaluate(
         """window.said = []; new MutationObserver(() => said.push(document.querySelector(".x-spoken").textContent))
              .observe(document.querySelector(".x-spoken"), { childList: true })"""
@@ -446,7 +462,8 @@ def test_what_a_kernel_sends_is_shown_and_curves_are_kept_for_it(visit):
         f"""async () => {{ {FAKE_MODEL % "train"}
           await send({{ lr: 0.1, batch_norm: true }});
           el.querySelector(".x-train").click();
-          while (!el.querySelector(".x-train").innerText.includes("again")) await new Promise((done) => setTimeout(done, 50));
+          const moment = () => new Promise((done) => setTimeout(done, 50));
+          while (!el.querySelector(".x-train").innerText.includes("again")) await moment();
           const {{ settings, step }} = JSON.parse(el.firstChild.dataset.state);
           return {{ settings, step, record: state.record }};
         }}"""
@@ -454,10 +471,38 @@ def test_what_a_kernel_sends_is_shown_and_curves_are_kept_for_it(visit):
     assert seen["settings"]["lr"] == 0.1 and seen["settings"]["batch_norm"] is True and seen["step"] == 62
     (record,) = seen["record"]
     assert record["step"][0] == 0 and record["step"][-1] == 62
-    assert all(len(record[name]) == len(record["step"]) for name in ("train_loss", "test_loss", "test_accuracy"))
+    assert all(
+        len(record[name]) == len(record["step"]) for name in ("train_loss", "test_loss", "test_accuracy")
+    )
     explorer = TrainLive(**BRIEF)
     explorer.set_trait("record", seen["record"])
-    assert f"After step 62 its loss on the held-out digits is {record['test_loss'][-1]:.3g}" in explorer.description()
+    assert (
+        f"After step 62 its loss on the held-out digits is {record['test_loss'][-1]:.3g}"
+        in explorer.description()
+    )
+
+
+def test_in_a_running_notebook_it_follows_plain_ipywidgets_and_sends_its_curves(kernel):
+    _, messages = kernel.run(
+        "import ipywidgets\n"
+        "from cnncourse.widgets import TrainLive\n"
+        "live = TrainLive(epochs=2)\n"
+        "rate = ipywidgets.FloatLogSlider(value=0.01, min=-4, max=1)\n"
+        "ipywidgets.link((rate, 'value'), (live, 'lr'))\n"
+        "live"
+    )
+    opened = {m["comm_id"]: m["data"]["state"] for m in messages if "target_name" in m}
+    model, _ = kernel.run("print(live.model_id)")
+    assert opened[model]["_esm"] == TrainLive.module_source() and opened[model]["lr"] == 0.01
+    assert "const DIGITS = " in opened[model]["_esm"]
+    text, messages = kernel.run("rate.value = 1; print(live.lr)")
+    assert text == "1.0" and {"lr": 1.0} in [m["data"]["state"] for m in messages if m["comm_id"] == model]
+    columns = {"step": [0, 31], "train_loss": [None, 1], "test_loss": [3, 0.5], "test_accuracy": [0.1, 0.9]}
+    kernel.send(model, {"record": [columns], "what_if": {"optimizer": "Adam"}})
+    text, _ = kernel.run(
+        "print(live.record[0]['step'], live.what_if, live.description().count('After step 31'))"
+    )
+    assert text == "[0, 31] {'optimizer': 'Adam'} 1"
 
 
 def test_taking_it_away_ends_the_worker(visit):
@@ -470,7 +515,9 @@ def test_taking_it_away_ends_the_worker(visit):
           window.takeAway = remove;
         }}"""
     )
-    page.wait_for_function("document.querySelector('[data-explorer=train]').dataset.state.includes('\"step\":1')")
+    page.wait_for_function(
+        "document.querySelector('[data-explorer=train]').dataset.state.includes('\"step\":1')"
+    )
     assert len(page.workers) == 1
     page.evaluate("takeAway()")
     page.wait_for_timeout(500)

@@ -59,7 +59,8 @@ class Parameter {
 /** y[n, o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, i + u − p, j + v − p], as a matrix times windows in columns. */
 class Conv2d {
   constructor(name, { inputs, outputs, side, k, bias }) {
-    Object.assign(this, { name, inputs, outputs, side, k, units: outputs, places: side * side, windows: inputs * k * k });
+    Object.assign(this, { name, inputs, outputs, side, k, units: outputs });
+    Object.assign(this, { places: side * side, windows: inputs * k * k });
     this.weight = new Parameter(`${name}.weight`, [outputs, inputs, k, k]);
     this.bias = bias ? new Parameter(`${name}.bias`, [outputs]) : null;
   }
@@ -93,7 +94,8 @@ class Conv2d {
     for (let image = 0; image < n; image += 1) {
       const [at, to] = [image * windows * places, image * outputs * places];
       this.im2col(this.columns, at, x, image * this.inputs * places, false);
-      multiply([this.y, to, places], [this.weight.value, 0, windows, 1], [this.columns, at, places, 1], outputs, windows, places);
+      const weight = [this.weight.value, 0, windows, 1];
+      multiply([this.y, to, places], weight, [this.columns, at, places, 1], outputs, windows, places);
     }
     if (this.bias) addTo(this.y, this.bias.value, n, outputs, places);
     return this.y;

@@ -40,7 +40,8 @@ function controlFor(name, { label = NAMES[name], read, change, fault }) {
 
 /** What a second network has at first in place of a setting of the first one. */
 function otherwise(name, settings) {
-  const { lr, optimizer, schedule, activation, batch_size: size, initialization: start, batch_norm: norm, seed, momentum } = settings;
+  const { lr, optimizer, momentum, schedule, activation, seed } = settings;
+  const { batch_size: size, initialization: start, batch_norm: norm } = settings;
   return {
     lr: lr <= 0.5 ? rateAt(placeOfRate(lr) + RATE_STEPS) : rateAt(placeOfRate(lr) - RATE_STEPS),
     batch_size: size === 256 ? 8 : 256,
@@ -79,9 +80,11 @@ class WhatIf {
         fault: this.fault,
       });
       this.place.replaceChildren(...(name ? [this.control.element] : []));
-      this.note.textContent = name
-        ? `All else is the same: the same ${name === "seed" ? "settings" : "start, the same order of images"}.`
-        : "Two networks learn side by side, one setting apart.";
+      this.note.textContent = {
+        "": "Two networks learn side by side, one setting apart.",
+        seed: "All else is the same; first weights and the order of the images are others.",
+        initialization: "All else is the same; the first weights are the same draws, scaled.",
+      }[name] ?? "All else is the same, with the first weights and the order of the images.";
     }
     this.value = whatIf?.[name];
     this.which.show(name);

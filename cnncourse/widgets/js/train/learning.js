@@ -192,7 +192,8 @@ class Run {
       return;
     }
     network.backward(this.grad, n);
-    network.parameters.forEach(({ value, grad }, at) => this.updates[at](value, grad, this.rate, this.settings.momentum));
+    const { rate, settings: { momentum } } = this;
+    network.parameters.forEach(({ value, grad }, at) => this.updates[at](value, grad, rate, momentum));
     this.losses.push(loss);
     this.step += 1;
     this.seen.steps += 1;

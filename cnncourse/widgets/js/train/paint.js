@@ -18,7 +18,8 @@ function paintAxes(sheet, { epochs, ticks, guess = null }) {
   }
   for (const epoch of epochs > 1 ? [0, Math.round(epochs / 2), epochs] : [0, 1]) {
     const align = epoch === epochs ? "right" : "center";
-    write(sheet, String(epoch), across(epoch) + (epoch === epochs ? 4 : 0), top + height + 5, { ...look, align, baseline: "top" });
+    const x = across(epoch) + (epoch === epochs ? 4 : 0);
+    write(sheet, String(epoch), x, top + height + 5, { ...look, align, baseline: "top" });
   }
   write(sheet, "epochs", left + width / 2, top + height + 20, { ...look, align: "center", baseline: "top" });
   if (guess !== null) {
@@ -62,11 +63,16 @@ function paintCurves(sheet, { down, across }, run, which, [trained, held], share
   strokeLine(sheet, line(trained), { color, width: 1.6, dash: [2, 3] });
   const tested = line(held);
   strokeLine(sheet, tested, { color, width: 2.2 });
-  if (!tested.length) return;
-  sheet.context.fillStyle = css(color);
-  sheet.context.beginPath();
-  sheet.context.arc(...tested.at(-1), 3.4, 0, 2 * Math.PI);
-  sheet.context.fill();
+  paintEnd(sheet, tested, color);
+}
+
+/** A dot where a curve has come to. */
+function paintEnd({ context }, points, color) {
+  if (!points.length) return;
+  context.fillStyle = css(color);
+  context.beginPath();
+  context.arc(...points.at(-1), 3.4, 0, 2 * Math.PI);
+  context.fill();
 }
 
 /** The loss, by powers of ten: single batches faintly, their means and the held-out digits over them. */
@@ -79,17 +85,19 @@ function paintLoss(sheet, { settings, runs }) {
   const high = Math.min(9, Math.ceil(Math.log10(extent[1])));
   const shareOf = (loss) => clamp((Math.log10(Math.max(loss, 1e-9)) - low) / (high - low), 0, 1);
   const ticks = [];
-  for (let power = low; power <= high; power += Math.ceil((high - low) / 6)) ticks.push([shareOf(10 ** power), powerText(power)]);
+  const every = Math.ceil((high - low) / 6);
+  for (let power = low; power <= high; power += every) ticks.push([shareOf(10 ** power), powerText(power)]);
   const axes = paintAxes(sheet, { epochs: settings[0].epochs, ticks, guess: shareOf(GUESSING) });
   const { across, down, top } = axes;
   runs.forEach((run, which) => {
     const stride = Math.max(1, Math.ceil(run.losses.length / 300)); // so many batches to a pixel or two: their mean
     const batches = [];
+    const place = (step, loss) => batches.push([across(step / run.perEpoch), down(shareOf(loss))]);
     for (let at = 0; at < run.losses.length; at += stride) {
       const some = run.losses.slice(at, at + stride);
-      batches.push([across((at + some.length) / run.perEpoch), down(shareOf(some.reduce((sum, loss) => sum + loss, 0) / some.length))]);
+      place((at + some.length), some.reduce((sum, loss) => sum + loss, 0) / some.length);
     }
-    if (Number.isFinite(run.diverged?.loss)) batches.push([across(run.diverged.step / run.perEpoch), down(shareOf(run.diverged.loss))]);
+    if (Number.isFinite(run.diverged?.loss)) place(run.diverged.step, run.diverged.loss);
     strokeLine(sheet, batches, { color: runColor(sheet, which), width: 1, alpha: 0.35 });
   });
   runs.forEach((run, which) => paintCurves(sheet, axes, run, which, ["train_loss", "test_loss"], shareOf));
@@ -113,7 +121,8 @@ function paintRate(sheet, { settings, runs }) {
   const low = Math.max(-6, Math.min(high - 3, Math.floor(Math.log10(Math.min(...rates)))));
   const shareOf = (rate) => clamp((Math.log10(Math.max(rate, 1e-12)) - low) / (high - low), 0, 1);
   const ticks = [];
-  for (let power = low; power <= high; power += Math.ceil((high - low) / 4)) ticks.push([shareOf(10 ** power), powerText(power)]);
+  const every = Math.ceil((high - low) / 4);
+  for (let power = low; power <= high; power += every) ticks.push([shareOf(10 ** power), powerText(power)]);
   const { across, down } = paintAxes(sheet, { epochs: settings[0].epochs, ticks });
   runs.forEach((run, which) => {
     const { schedule, lr } = settings[which];
@@ -124,7 +133,9 @@ function paintRate(sheet, { settings, runs }) {
       planned.push([across(step / run.perEpoch), down(shareOf(lr * scheduled(schedule, step, run.steps)))]);
     }
     if (!run.over) strokeLine(sheet, planned, { color, width: 1.6, dash: [2, 3], alpha: 0.75 });
-    strokeLine(sheet, run.rates.map(([step, rate]) => [across(step / run.perEpoch), down(shareOf(rate))]), { color, width: 2.2 });
+    const seenRates = run.rates.map(([step, rate]) => [across(step / run.perEpoch), down(shareOf(rate))]);
+    strokeLine(sheet, seenRates, { color, width: 2.2 });
+    paintEnd(sheet, seenRates, color);
   });
 }
 

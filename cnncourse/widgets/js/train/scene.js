@@ -44,18 +44,19 @@ function makeScene(state, held) {
 /** Curves that were kept, as columns, come back as points. */
 function restore(run, kept) {
   if (!kept) return;
-  const { rates, diverged, ...columns } = kept;
-  run.points = columns.step.map((_, at) => Object.fromEntries(Object.keys(columns).map((name) => [name, columns[name][at]])));
-  Object.assign(run, { rates, diverged, step: columns.step.at(-1), dead: [0, 0, 0] });
+  const { rates, diverged, dead, ...columns } = kept;
+  const names = Object.keys(columns);
+  run.points = columns.step.map((_, at) => Object.fromEntries(names.map((name) => [name, columns[name][at]])));
+  Object.assign(run, { rates, diverged, dead, step: columns.step.at(-1) });
 }
 
 /** The curves of all runs as columns, to be kept. */
 function recordOf({ runs }) {
   if (!runs[0].step && !runs[0].diverged) return null;
   const names = ["step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"];
-  return runs.map(({ points, rates, diverged }) => ({
+  return runs.map(({ points, rates, diverged, dead }) => ({
     ...Object.fromEntries(names.map((name) => [name, points.map((point) => point[name])])),
-    rates, diverged: diverged && { ...diverged, loss: Number.isFinite(diverged.loss) ? diverged.loss : null },
+    rates, dead, diverged: diverged && { ...diverged, loss: Number.isFinite(diverged.loss) ? diverged.loss : null },
   }));
 }
 

@@ -18,7 +18,8 @@ class TrainView extends View {
   tell(message) {
     if (!this.laborer) {
       this.laborer = new Laborer((report) => this.hear(report));
-      this.laborer.tell({ digits: DIGITS, pause: matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 80, look: this.get("digit") });
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches; // then a picture a second
+      this.laborer.tell({ digits: DIGITS, pause: still ? 1000 : 80, look: this.get("digit") });
     }
     const begin = { id: this.id, settings: this.scene.settings };
     this.laborer.tell(this.begun ? message : { begin, look: this.get("digit"), ...message });
@@ -157,12 +158,15 @@ class TrainView extends View {
   buildNetwork(which) {
     const stages = ["Kernels of conv 1, 5×5", "Its 8 maps", "The 16 maps of conv 2"].map((title, part) => {
       const made = makeStage(part === 1 ? { onkey: (event) => this.onKey(event) } : {});
-      return { ...made, title, element: make("div", {}, make("div", { class: "x-caption" }, title), made.stage) };
+      const element = make("div", {}, make("div", { class: "x-caption" }, title), made.stage);
+      return { ...made, title, element };
     });
     const rows = LAYER_NAMES.map((name) => {
-      const [fill, amount, dead] = [make("div", { class: "x-fill" }), ...[0, 0].map(() => make("span", { role: "cell" }))];
+      const fill = make("div", { class: "x-fill" });
+      const [amount, dead] = [0, 0].map(() => make("span", { role: "cell" }));
       const bar = make("div", { class: "x-track", ...hidden }, fill);
-      const element = make("div", { class: "x-layer-row", role: "row" }, make("span", { role: "rowheader" }, name), bar, amount, dead);
+      const title = make("span", { role: "rowheader" }, name);
+      const element = make("div", { class: "x-layer-row", role: "row" }, title, bar, amount, dead);
       return { element, fill, amount, dead };
     });
     const heads = ["Layer", "Gradient", "Dead"].map((text) => make("span", { role: "columnheader" }, text));
@@ -229,7 +233,9 @@ class TrainView extends View {
     this.sentence.classList.toggle("is-two", scene.runs.length > 1);
     this.sentence.classList.toggle("is-gone", scene.runs.some(({ diverged }) => diverged));
     this.progress.textContent = progressOf(scene);
-    for (const { title, stage } of this.plots) stage.setAttribute("aria-label", `${title} against epochs. ${verdictOn(scene)}`);
+    for (const { title, stage } of this.plots) {
+      stage.setAttribute("aria-label", `${title} against epochs. ${verdictOn(scene)}`);
+    }
     this.showLegend();
   }
 
@@ -237,7 +243,8 @@ class TrainView extends View {
     const { changed, settings } = this.scene;
     if (!this.outdated("legend", changed, settings.map((each) => each[changed]), this.revision.look)) return;
     const names = changed ? settings.map((each) => settingText(changed, each[changed])) : [""];
-    const lines = names.flatMap((name, which) => [["held", "held-out digits"], ["seen", "training batches"]].map(([kind, text]) => {
+    const kinds = [["held", "held-out digits"], ["seen", "training batches"]];
+    const lines = names.flatMap((name, which) => kinds.map(([kind, text]) => {
       const mark = make("span", { class: `x-line-mark is-${kind}`, ...hidden });
       mark.style.setProperty("--run", `var(--x-run-${which + 1})`);
       return make("span", { class: "x-legend-item" }, mark, name ? `${name}: ${text}` : text);
@@ -264,9 +271,11 @@ class TrainView extends View {
       [[run.kernels, 5], [run.maps[0], 14], [run.maps[1], 7]].forEach(([values, side], part) => {
         const { stage, picture, title } = stages[part];
         const ratio = window.devicePixelRatio || 1;
-        stage.style.height = `${tilesOn(Math.round(stage.clientWidth * ratio), side, ratio).height(values.length / side / side) / ratio}px`;
+        const { height } = tilesOn(Math.round(stage.clientWidth * ratio), side, ratio);
+        stage.style.height = `${height(values.length / side / side) / ratio}px`;
         paintTiles(this.sheet(picture), values, side, this.buffer);
-        stage.setAttribute("aria-label", part ? `${title} for held-out digit ${digit}, a ${label}.${part === 1 ? " Arrow keys choose another digit." : ""}` : `${title}.`);
+        const shown = part ? ` for held-out digit ${digit}, a ${label}` : "";
+        stage.setAttribute("aria-label", `${title}${shown}.${part === 1 ? " Arrow keys choose another digit." : ""}`);
       });
     });
   }
@@ -274,7 +283,8 @@ class TrainView extends View {
   showSaying(element, probabilities, label) {
     const best = probabilities.reduce((first, share, digit) => (share > probabilities[first] ? digit : first), 0);
     const sure = Number.isFinite(probabilities[best]);
-    element.textContent = sure ? `A ${label}: it says ${best}, ${percent(probabilities[best])}` : `A ${label}: it says nothing any more`;
+    const said = sure ? `it says ${best}, ${percent(probabilities[best])}` : "its answer is no number";
+    element.textContent = `A ${label}: ${said}`;
     element.classList.toggle("is-right", sure && best === label);
   }
 

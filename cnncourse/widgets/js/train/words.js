@@ -6,7 +6,9 @@ const NAMES = {
 };
 const SETTINGS = Object.keys(NAMES);
 const CHOICES = {
-  optimizer: { SGD: "SGD", momentum: "Momentum", Nesterov: "Nesterov", RMSprop: "RMSprop", Adam: "Adam", AdamW: "AdamW" },
+  optimizer: {
+    SGD: "SGD", momentum: "Momentum", Nesterov: "Nesterov", RMSprop: "RMSprop", Adam: "Adam", AdamW: "AdamW",
+  },
   batch_size: Object.fromEntries([4, 8, 16, 32, 64, 128, 256].map((size) => [size, `${size} images`])),
   schedule: {
     constant: "constant", step_decay: "a tenth after each third", cosine: "cosine to 0", warmup_cosine: "warm-up, then cosine",
@@ -33,7 +35,8 @@ function short(value) {
 
 /** A setting and its value: "learning rate 0.3", "batch norm on". */
 function settingText(name, value) {
-  const text = CHOICES[name]?.[value] ?? (name === "lr" ? rateText(value) : name === "batch_norm" ? (value ? "on" : "off") : value);
+  const others = { lr: rateText, batch_norm: (on) => (on ? "on" : "off") };
+  const text = CHOICES[name]?.[value] ?? others[name]?.(value) ?? value;
   return `${NAMES[name].toLowerCase()} ${text}`;
 }
 
@@ -47,7 +50,7 @@ function standingOf(run) {
     const loss = Number.isFinite(diverged.loss)
       ? `its loss is ${short(diverged.loss)}, over a hundred times that of the start`
       : "its loss is no longer a number";
-    return `Diverged at step ${diverged.step}: ${loss}.`;
+    return `Diverged at step ${diverged.step}: ${loss}. Its training stops here.`;
   }
   const point = points.at(-1);
   if (!point) return "Training begins.";
