@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "analysis": {"measure"},
     "objectives": set(),
     "train": {"data", "models", "objectives", "recipe", "runtime", "analysis", "figures"},
-    "widgets": {"scratch", "models", "photographs"},
+    "widgets": {"scratch", "measure", "models", "photographs"},
     "cli": {"data", "figures", "measure", "models", "recipe", "runtime", "train"},
     "__main__": {"cli"},
 }

@@ -120,3 +120,31 @@ def test_the_shipped_digits_network_is_trained_by_its_recipe():
     )
     found = train.evaluate(model, data.Batches(images, 500, size=model.input_size))
     assert found["accuracy"] > 0.98
+
+
+def test_the_shipped_clothes_network_is_trained_by_its_recipe():
+    """And it recognizes clothes: the weights that are shipped, in a network that is built as the recipe has it."""
+    made = recipe.read(ROOT / "recipes/vit_live.yaml")
+    folder = ROOT / "cnncourse/embedded/vit_live"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["recipe"] == (
+        f"recipes/vit_live.yaml: {made.epochs} epochs on {60_000 - made.validation:,} of Fashion-MNIST's training "
+        f"images, seed {made.seed}"
+    )
+    training, test = manifest["training"], manifest["test"]
+    assert (training["epochs"], training["validation_images"]) == (made.epochs, made.validation)
+    assert (test["set"], test["images"]) == (made.data, 10_000)
+    assert abs(training["validation_accuracy"] - test["accuracy"]) < 0.02
+    model = models.build(made.model, in_channels=1, image_size=made.image_size, **made.model_options).eval()
+    with np.load(folder / "weights.npz") as arrays:
+        state = {}
+        for name, own in model.state_dict().items():
+            scale = arrays[f"{name}_scale"] if f"{name}_scale" in arrays.files else np.ones(1, np.float32)
+            state[name] = torch.from_numpy(arrays[name] * scale.reshape(-1, *[1] * (own.ndim - 1)))
+    model.load_state_dict(state)
+    images = dataclasses.replace(
+        data.load("fashion_mnist_mini", "test"), mean=(manifest["mean"],), std=(manifest["std"],)
+    )
+    found = train.evaluate(model, data.Batches(images, 500))
+    # 2,000 of the 10,000 test images: three standard errors
+    assert abs(found["accuracy"] - test["accuracy_quantized"]) < 3 * (0.12 / 2000) ** 0.5

@@ -1,4 +1,4 @@
-"""From ResNet-50 to ConvNeXt in twelve steps, each of which changes one design choice.
+"""ResNet modernized: from ResNet-50 to ConvNeXt in twelve steps, each of which changes one design choice.
 
 Liu et al., "A ConvNet for the 2020s", CVPR 2022, section 2 and figure 2.
 

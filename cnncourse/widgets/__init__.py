@@ -1,5 +1,7 @@
 """The explorers: each a widget whose arithmetic runs in its own JavaScript, in a notebook and in the published page."""
 
+from .architecture import ArchitectureExplorer
+from .attention import AttentionExplorer
 from .explorer import Explorer, page_data, page_module, stylesheet
 from .kernel import KernelExplorer
 from .lenet import LeNetLive
@@ -7,7 +9,15 @@ from .optimizer import OptimizerExplorer
 from .shape import ShapeExplorer
 from .train import TrainLive
 
-EXPLORERS = (KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, TrainLive)
+EXPLORERS = (
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    ArchitectureExplorer,
+    AttentionExplorer,
+    TrainLive,
+)
 
 
 def page_modules():
@@ -20,6 +30,8 @@ def page_modules():
 
 __all__ = [
     "EXPLORERS",
+    "ArchitectureExplorer",
+    "AttentionExplorer",
     "Explorer",
     "KernelExplorer",
     "LeNetLive",

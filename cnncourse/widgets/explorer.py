@@ -1,8 +1,7 @@
 """What the explorers share: their JavaScript, mounted by anywidget in a notebook and by a host in a page.
 
     js/common/*.js     what all of them need       js/MODULE/*.js       one explorer's own
-                                                   js/MODULE/*.json     its data: networks.json becomes NETWORKS,
-                                                   embedded/MODULE_live/*.json   if others have rights in them
+                                                   js/MODULE/*.json     its data: networks.json becomes NETWORKS
 
 The files of a folder are joined by name and see one another; they import and export nothing. A notebook gets both
 folders as one module, a page `common.js` once, one module for each explorer, and one for each file of data.
@@ -25,9 +24,10 @@ import numpy as np
 import traitlets
 
 FOLDER = Path(__file__).parent
-EMBEDDED = FOLDER.parent / "embedded"
 DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
+
+GIVEN = {}  # part → {name: what gives its values}
 
 
 @cache
@@ -45,11 +45,18 @@ def code(part):
 @cache
 def data(part):
     """File name → JavaScript of the data in one folder of js/: networks.json → const NETWORKS = …"""
-    shipped = [path for path in (EMBEDDED / f"{part}_live").glob("*.json") if path.stem != "manifest"]
-    return {
-        f"{path.stem}.js": f"const {path.stem.upper()} = {path.read_text(encoding='utf-8').strip()};\n"
-        for path in sorted([*(FOLDER / "js" / part).glob("*.json"), *shipped])
+    held = {
+        path.stem: path.read_text(encoding="utf-8") for path in sorted((FOLDER / "js" / part).glob("*.json"))
     }
+    held |= {
+        name: json.dumps(values(), separators=(",", ":")) for name, values in GIVEN.get(part, {}).items()
+    }
+    return {f"{name}.js": f"const {name.upper()} = {text.strip()};\n" for name, text in held.items()}
+
+
+def give_data(part, name, values):
+    """Data of an explorer that its folder does not hold as JSON: NAME is what the function `values` gives."""
+    GIVEN.setdefault(part, {})[name] = values
 
 
 def script(part):

@@ -3,13 +3,14 @@
 import json
 import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import traitlets
 
-from .explorer import EMBEDDED, Checked, Explorer, number, one_of, whole
+from .explorer import Checked, Explorer, give_data, number, one_of, whole
 
-SHIPPED = EMBEDDED / "train_live"
+SHIPPED = Path(__file__).resolve().parent.parent / "embedded/train_live"
 RATES = (1e-4, 10.0)  # the ends of the slider
 BATCHES = (4, 8, 16, 32, 64, 128, 256)
 EPOCHS = (1, 50)
@@ -75,19 +76,27 @@ def setting(name):
 
 
 @cache
+def load_file():
+    """What `tools/make_train_live.py` wrote: side, levels, mean, std; for train and test labels and images as text."""
+    return json.loads((SHIPPED / "digits.json").read_text(encoding="utf-8"))
+
+
+@cache
 def load_digits():
     """The digits that the explorer trains on → {"train": (images, labels), "test": …}
 
     images uint8 (N, 14, 14), levels 0 … 15; labels uint8 (N,). The network reads (level / 15 − mean) / std.
     """
-    held = json.loads((SHIPPED / "digits.json").read_text(encoding="utf-8"))
-    digits = {}
+    held, digits = load_file(), {}
     for split in ("train", "test"):
         text = re.sub("[g-z]", lambda zeros: "0" * (ord(zeros[0]) - ord("g") + 2), held[split]["images"])
         levels = np.array([int(level, 16) for level in text], dtype=np.uint8)
         labels = np.array(list(held[split]["labels"]), dtype=np.uint8)
         digits[split] = levels.reshape(len(labels), held["side"], held["side"]), labels
     return digits
+
+
+give_data("train", "digits", load_file)
 
 
 class TrainLive(Explorer):

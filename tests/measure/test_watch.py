@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnncourse import measure
+from cnncourse import measure, models
 
 
 def lenet5():
@@ -75,6 +75,18 @@ def test_table_of_lenet5():
     assert table["8"].activation_bytes == 0  # Flatten only looks at the same numbers in another way
     assert table.parameter_bytes == 61_706 * 4
     assert not table.disagreements
+
+
+@pytest.mark.parametrize("name", ["lenet5", "vgg_mini", "googlenet_mini", "vit_tiny"])
+def test_a_table_is_the_same_without_computing_anything(name):
+    """Views too, as Flatten makes them, are recognized on the meta device, where no memory has an address."""
+    tables = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            model = models.build(name)
+        side = model.input_size or model.published_size
+        tables.append(measure.table(model, (1, model.in_channels, side, side)))
+    assert tables[0].rows == tables[1].rows
 
 
 def test_table_scales_with_the_batch():

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from cnncourse.widgets import KernelExplorer, LeNetLive, OptimizerExplorer, ShapeExplorer, TrainLive
+from cnncourse.widgets import (
+    ArchitectureExplorer,
+    AttentionExplorer,
+    KernelExplorer,
+    LeNetLive,
+    OptimizerExplorer,
+    ShapeExplorer,
+    TrainLive,
+)
 from cnncourse.widgets.optimizer import OPTIMIZERS
 
 FOUR = [{"optimizer": name, "lr": OPTIMIZERS[name][0]} for name in ("SGD", "momentum", "Adagrad", "AdamW")]
@@ -39,6 +47,18 @@ CASES = {
            stage.dispatchEvent(new PointerEvent("pointermove", {
              clientX: box.left + box.width * (0.5 + 0.3 * Math.cos(index / 4)),
              clientY: box.top + box.height * (0.5 + 0.3 * Math.sin(index / 4)), buttons: 1, bubbles: true }));""",
+    ),
+    # the two networks with most layers, 761 and 624, the input of one grows
+    "architecture": (
+        lambda: ArchitectureExplorer(model="efficientnet_b7", second="efficientnet_b6"),
+        """const size = root.querySelector(".x-sizes .x-range");
+           size.value = 200 + (index % 40);
+           size.dispatchEvent(new Event("input"));""",
+    ),
+    # another picture each time: six blocks of 50 tokens, and everything is painted
+    "attention": (
+        AttentionExplorer,
+        """root.querySelectorAll(".x-thumb")[index % 12].click();""",
     ),
     # another start of two networks, which are not yet trained
     "train": (

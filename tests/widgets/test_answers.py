@@ -10,6 +10,8 @@ MOST = {
     "shape": {"numbers": 4, "all": 75},
     "optimizer": {"numbers": 3, "all": 50},
     "lenet": {"numbers": 7, "all": 60},
+    "architecture": {"numbers": 8, "all": 40},
+    "attention": {"numbers": 20, "all": 50},
     "train": {"numbers": 12, "all": 60},
 }
 

@@ -10,12 +10,15 @@ from explorer_pages import COLUMN, FAKE_MODEL, PHONE, serious_findings, settle
 
 from cnncourse.widgets import (
     EXPLORERS,
+    ArchitectureExplorer,
+    AttentionExplorer,
     KernelExplorer,
     LeNetLive,
     OptimizerExplorer,
     ShapeExplorer,
     TrainLive,
 )
+from cnncourse.widgets.attention import PICTURES
 from cnncourse.widgets.lenet import DIGITS
 
 
@@ -130,6 +133,43 @@ CASES = {
         ],
         take("one", "two", "six"),
         "Six.",
+    ),
+    "architecture": Case(
+        ArchitectureExplorer,
+        dict(model="resnet18"),
+        dict(model="resnet152", second="eca_resnet50", opened=["", "stage1.0"], bars="activation_bytes"),
+        refuse("Input size"),
+        [
+            *[
+                "Network",
+                "Input size",
+                "Input size by dragging",
+                "Width",
+                "Classes",
+                "↺ Reset",
+                "Compare with",
+            ],
+            *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
+            *["All 58 layers of resnet18", "Map of"],
+        ],
+        slide("Input size by dragging", "63", "95", "127"),
+        "resnet18, 128 pixels: 11,689,512 parameters, ",
+    ),
+    "attention": Case(
+        AttentionExplorer,
+        dict(),
+        dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
+        lambda page: page.get_by_role("radio", name="draws").check(),
+        [
+            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset"],
+            *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
+            *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
+        ],
+        [
+            lambda root, token=token: root.get_by_label("Who looks").select_option(token)
+            for token in ("1", "2", "9")
+        ],
+        "Head 1 of layer 2: patch (2,\xa02) gives ",
     ),
     "train": Case(
         TrainLive,
@@ -345,17 +385,21 @@ def test_pages_without_scripts_show_the_still_picture(visit, name):
 
 def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another(visit):
     page = visit("all")
-    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 10")
+    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 14")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
     assert modules == [
-        "common.js",
-        "digits.js",
-        "kernel.js",
-        "lenet.js",
-        "optimizer.js",
-        "shape.js",
-        "train.js",
+        *[
+            "architecture.js",
+            "attention.js",
+            "common.js",
+            "digits.js",
+            "kernel.js",
+            "lenet.js",
+            "networks.js",
+            "optimizer.js",
+        ],
+        *["shape.js", "train.js", "vit.js"],
     ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():

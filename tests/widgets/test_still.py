@@ -16,6 +16,8 @@ from PIL import Image
 
 from cnncourse.widgets import (
     EXPLORERS,
+    ArchitectureExplorer,
+    AttentionExplorer,
     KernelExplorer,
     LeNetLive,
     OptimizerExplorer,
@@ -24,6 +26,7 @@ from cnncourse.widgets import (
     page_modules,
     stylesheet,
 )
+from cnncourse.widgets.architecture import load_networks
 from cnncourse.widgets.lenet import center_digit, decode_digit, sample_digits
 
 HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
@@ -45,6 +48,11 @@ STATES = [
     (OptimizerExplorer, dict(surface="bowl", runs=[dict(optimizer="momentum", lr=10)]), "diverged at step 7;"),
     (LeNetLive, dict(), "A drawn digit of 28 × 28 pixels and the answers of LeNet-5, layer by layer"),
     (LeNetLive, dict(image=np.zeros((28, 28), int), layer="output"), "An empty drawing"),
+    (ArchitectureExplorer, dict(), "The 12 layers of lenet5 as blocks, for images of 32 × 32 pixels and 10 classes:"),
+    (ArchitectureExplorer, dict(model="resnet20", width=2), "resnet20, its width times 2 as blocks"),
+    (ArchitectureExplorer, dict(second="lenet5_1998", opened=["c1", ""]), "The 14 layers of lenet5_1998"),
+    (AttentionExplorer, dict(), "A picture of Fashion-MNIST, ankle boot 1, in 7 × 7 patches, and the attention of "),
+    (AttentionExplorer, dict(picture="drawing", patch=[2, 3], head="mean", numbers=True), "patch (2, 3) in the mean"),
     (TrainLive, dict(), "500 others are held out. Settings: lr 0.01, batch size 32, optimizer momentum"),
     (TrainLive, dict(schedule="warmup_cosine", what_if=dict(lr=3)), "differs in one setting: lr 3. It has not been"),
 ]  # fmt: skip
@@ -162,6 +170,19 @@ def test_lenets_picture_has_what_the_network_gets_and_its_maps():
     assert "Four." in [text.text for text in tree.iter("text")]
 
 
+def test_the_architectures_picture_has_the_bars_of_its_blocks_and_the_colors_of_their_kinds():
+    """Four convolutions or poolings, two full layers: colors by kind, and a dot for each network on the map."""
+    tree = parsed(ArchitectureExplorer())
+    words = [text.text for text in tree.iter("text")]
+    for name in ("c1", "s2", "c3", "s4", "c5", "f6", "output", "416,520", "61,706"):
+        assert name in words, name
+    bars = parsed(ArchitectureExplorer(bars="parameters"))
+    assert "Bars below the blocks: parameters" in [text.text for text in bars.iter("text")]
+    assert [path.get("d") for path in bars.iter("path")] != [path.get("d") for path in tree.iter("path")]
+    dots = [path for path in tree.iter("path") if path.get("fill") == "none" and "a" in path.get("d")]
+    assert len(dots) >= len(load_networks()["networks"])
+
+
 def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves_that_were_kept():
     explorer = TrainLive(seed=4)
     before = [text.text or "" for text in parsed(explorer).iter("text")]
@@ -183,6 +204,11 @@ def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves
 def test_code_of_a_page_is_light_and_what_is_common_comes_once():
     assert [name for name, text in page_modules().items() if "class View " in text] == ["common.js"]
     modules = {name: len(gzip.compress(text.encode())) for name, text in page_modules().items()}
+    assert json.loads(
+        page_modules()["networks.js"].removeprefix("export const NETWORKS = ").removesuffix(";\n")
+    )
+    assert modules.pop("networks.js") <= 100_000  # data, a file of its own
+    assert modules.pop("vit.js") <= 250_000  # weights, a file of their own
     assert modules.pop("digits.js") <= 190_000  # data, a file of its own
     assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
     shared = [stylesheet(), HOST.read_text(encoding="utf-8")]

@@ -41,6 +41,13 @@ function fraction(value, largest = 32) {
   return null;
 }
 
+/** With one decimal, so that shares stand below one another: 31.0 %, < 0.1 %. */
+function inPercent(share) {
+  if (share > 0.999 && share < 1) return "> 99.9 %";
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  return `${(100 * share).toFixed(1)} %`;
+}
+
 /** Read what a person types: 2, −0.5, 0,5 or 1/9 → a number, or null. */
 function parseNumber(text) {
   const clean = text.trim().replace(/[\u2212\u2013]/g, "-").replace(",", ".");

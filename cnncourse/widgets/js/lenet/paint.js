@@ -116,7 +116,7 @@ function paintBars(sheet, { probabilities, empty }) {
   probabilities.forEach((share, digit) => {
     const [y, weight] = [19 * digit, digit === first && !empty ? 700 : 400];
     write(sheet, String(digit), 0, y + 8, { weight });
-    write(sheet, percent(share), width, y + 8, { size: 11.5, weight, align: "right" });
+    write(sheet, inPercent(share), width, y + 8, { size: 11.5, weight, align: "right" });
     context.fillStyle = css(mix(palette.surface, palette.muted, 0.15));
     context.fillRect(16, y + 3, width - 80, 10);
     context.fillStyle = css(empty ? palette.muted : palette.positive);

@@ -264,7 +264,7 @@ class LeNetView extends View {
     const first = probabilities.indexOf(Math.max(...probabilities));
     this.bars.forEach(({ row, fill, amount }, digit) => {
       fill.style.width = `${100 * probabilities[digit]}%`;
-      amount.textContent = percent(probabilities[digit]);
+      amount.textContent = inPercent(probabilities[digit]);
       row.classList.toggle("is-first", digit === first && !empty);
     });
   }

@@ -7,24 +7,18 @@ const extentOf = ({ maps, side }, times = "×") => (side > 1 ? `${maps} maps of 
 const placeIn = ({ name, unit: [map, row, column] }) =>
   `${titleOf({ name })}, ${BY_NAME[name].side === 1 ? `unit ${map}` : `map ${map}, row ${row}, column ${column}`}: `;
 
-function percent(share) {
-  if (share > 0.999 && share < 1) return "> 99.9 %";
-  if (share > 0 && share < 0.001) return "< 0.1 %";
-  return `${(100 * share).toFixed(1)} %`;
-}
-
 /** The answer, and what is to be doubted about it. */
 function verdictOn({ probabilities, empty }) {
   const ranking = DIGITS.map((_, digit) => digit).sort((a, b) => probabilities[b] - probabilities[a]);
-  const [first, second] = ranking.map((digit) => `${DIGITS[digit]} ${percent(probabilities[digit])}`);
+  const [first, second] = ranking.map((digit) => `${DIGITS[digit]} ${inPercent(probabilities[digit])}`);
   if (empty) return ["Nothing drawn yet.", `The network still says ${first}: it has no unit for “none”.`];
   const most = probabilities[ranking[0]];
   if (most < 0.6) return ["Unsure.", `${capital(first)} or ${second}.`];
-  return [`${capital(DIGITS[ranking[0]])}.`, `${percent(most)}, then ${second}.`];
+  return [`${capital(DIGITS[ranking[0]])}.`, `${inPercent(most)}, then ${second}.`];
 }
 
 const valueText = ({ probabilities }, { name, unit, value }) =>
-  (name === "output" ? percent(probabilities[unit[0]]) : format(value, 3));
+  (name === "output" ? inPercent(probabilities[unit[0]]) : format(value, 3));
 
 /** How the unit comes to its value. */
 function reasonFor({ pooling, activation }, { name, value, before, bias, window: read, weights }) {

@@ -283,7 +283,7 @@ class TrainView extends View {
   showSaying(element, probabilities, label) {
     const best = probabilities.reduce((first, share, digit) => (share > probabilities[first] ? digit : first), 0);
     const sure = Number.isFinite(probabilities[best]);
-    const said = sure ? `it says ${best}, ${percent(probabilities[best])}` : "its answer is no number";
+    const said = sure ? `it says ${best}, ${inPercent(probabilities[best])}` : "its answer is no number";
     element.textContent = `A ${label}: ${said}`;
     element.classList.toggle("is-right", sure && best === label);
   }

@@ -22,7 +22,6 @@ const GUESSING = Math.log(10); // the loss of giving a tenth to each digit
 const rateText = (lr) => String(Number(lr.toPrecision(3)));
 const raised = (power) => withMinus(String(power)).replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻");
 const powerText = (power) => (Math.abs(power) < 3 ? String(10 ** power) : `10${raised(power)}`);
-const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 1 ? 1 : 0)} %`;
 
 /** 0.00123, 12.3, 45,600, 4.6·10⁻⁸ */
 function short(value) {
@@ -55,7 +54,7 @@ function standingOf(run) {
   const point = points.at(-1);
   if (!point) return "Training begins.";
   const gone = dead.findIndex((share) => share === 1);
-  const right = `${percent(point.test_accuracy)} of the held-out digits right after ${step} step${step === 1 ? "" : "s"}`;
+  const right = `${inPercent(point.test_accuracy)} of the held-out digits right after ${step} step${step === 1 ? "" : "s"}`;
   if (step && gone >= 0) return `${LAYER_NAMES[gone]} is dead: no unit answers to any digit, so no gradient passes. ${capital(right)}.`;
   if (point.step > 200 && point.test_accuracy < 0.15) return `${capital(right)}: no better than guessing, loss ${short(point.test_loss)}.`;
   return `${capital(right)}, loss ${short(point.test_loss)}.`;
