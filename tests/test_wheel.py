@@ -45,7 +45,14 @@ def distributions(tmp_path_factory):
 def test_the_wheel_holds_data_notices_and_explorers_but_no_tests(distributions):
     wheel, _ = distributions
     names = zipfile.ZipFile(wheel).namelist()
-    for part in ("fashion_mnist_mini/", "mnist_mini/", "photographs/", "lenet_live/", "vit_live/"):
+    for part in (
+        "fashion_mnist_mini/",
+        "mnist_mini/",
+        "photographs/",
+        "lenet_live/",
+        "train_live/",
+        "vit_live/",
+    ):
         inside = [name for name in names if f"embedded/{part}" in name]
         assert any("LICENSE" in name or "NOTICE" in name for name in inside), part
     assert "cnncourse/widgets/js/kernel/view.js" in names

@@ -7,6 +7,7 @@ from .kernel import KernelExplorer
 from .lenet import LeNetLive
 from .optimizer import OptimizerExplorer
 from .shape import ShapeExplorer
+from .train import TrainLive
 
 EXPLORERS = (
     KernelExplorer,
@@ -15,6 +16,7 @@ EXPLORERS = (
     ShapeExplorer,
     ArchitectureExplorer,
     AttentionExplorer,
+    TrainLive,
 )
 
 
@@ -35,6 +37,7 @@ __all__ = [
     "LeNetLive",
     "OptimizerExplorer",
     "ShapeExplorer",
+    "TrainLive",
     "page_modules",
     "stylesheet",
 ]

@@ -11,8 +11,12 @@ import yaml
 from accessibility import serious
 from bs4 import BeautifulSoup
 
+from cnncourse.widgets import EXPLORERS
+from cnncourse.widgets.explorer import page_data
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build/html"
+DATA = {name for explorer in EXPLORERS for name in page_data(explorer.module)}
 PICTURES = (".webp", ".png", ".jpg", ".jpeg", ".svg", ".gif")
 
 if not (SITE / "index.html").exists():
@@ -218,11 +222,14 @@ def visit(browser, address):
 
 
 def weight(seen, page):
-    """(bytes without pictures, bytes of the course's own scripts and styles, bytes of the pictures), compressed."""
+    """(bytes without pictures, bytes of the course's own scripts and styles, bytes of the pictures), compressed.
+
+    What explorers have as data is in files of its own and does not count here.
+    """
     total = own = 0
     for response in seen.responses:
         path = urllib.parse.urlsplit(response.url).path
-        if path.endswith(PICTURES) or response.url.startswith("data:"):
+        if path.endswith(PICTURES) or response.url.startswith("data:") or Path(path).name in DATA:
             continue
         body = response.body()
         size = len(body) if path.endswith((".woff", ".woff2")) else len(gzip.compress(body, 6))

@@ -9,6 +9,7 @@ from cnncourse.widgets import (
     LeNetLive,
     OptimizerExplorer,
     ShapeExplorer,
+    TrainLive,
 )
 from cnncourse.widgets.optimizer import OPTIMIZERS
 
@@ -58,6 +59,13 @@ CASES = {
     "attention": (
         AttentionExplorer,
         """root.querySelectorAll(".x-thumb")[index % 12].click();""",
+    ),
+    # another start of two networks, which are not yet trained
+    "train": (
+        lambda: TrainLive(what_if={"batch_norm": True}),
+        """const seed = root.querySelector(".x-knobs .x-number");
+           seed.value = String(index + 1);
+           seed.dispatchEvent(new Event("input"));""",
     ),
 }
 

@@ -40,6 +40,7 @@ def visit(address, browser, request):
             options |= {"has_touch": True, "is_mobile": True}
         chosen = request.getfixturevalue("finger") if touch else browser
         context = chosen.new_context(viewport=viewport, **options)
+        own = (address, "data:", f"blob:{'/'.join(address.split('/')[:3])}/")
         contexts.append(context)
         page = context.new_page()
 
@@ -47,7 +48,7 @@ def visit(address, browser, request):
             if expected is None or not re.search(expected, text):
                 complaints.append(text)
 
-        page.on("request", lambda asked: asked.url.startswith((address, "data:")) or complain(asked.url))
+        page.on("request", lambda asked: asked.url.startswith(own) or complain(asked.url))
         page.on("pageerror", lambda error: complain(str(error)))
         page.on("console", lambda message: message.type in ("error", "warning") and complain(message.text))
         page.goto(f"{address}{name}.html")

@@ -12,6 +12,7 @@ MOST = {
     "lenet": {"numbers": 7, "all": 60},
     "architecture": {"numbers": 8, "all": 40},
     "attention": {"numbers": 20, "all": 50},
+    "train": {"numbers": 12, "all": 60},
 }
 
 

@@ -16,6 +16,7 @@ from cnncourse.widgets import (
     LeNetLive,
     OptimizerExplorer,
     ShapeExplorer,
+    TrainLive,
 )
 from cnncourse.widgets.attention import PICTURES
 from cnncourse.widgets.lenet import DIGITS
@@ -169,6 +170,20 @@ CASES = {
             for token in ("1", "2", "9")
         ],
         "Head 1 of layer 2: patch (2,\xa02) gives ",
+    ),
+    "train": Case(
+        TrainLive,
+        dict(),
+        dict(lr=10.0, schedule="warmup_cosine", what_if=dict(initialization="small")),
+        refuse("Seed"),
+        [
+            *["▶ Train", "One step", "Start over", "↺ Reset", "Learning rate", "Batch size", "Optimizer"],
+            *["Momentum μ", "Schedule", "Epochs", "Initialization", "Activation", "Batch norm", "Seed"],
+            *["What if … (a second network)", *(f"Show it a {digit}" for digit in range(10))],
+            "Its 8 maps for held-out digit 7, a 4. Arrow keys choose another digit.",
+        ],
+        slide("Epochs", "3", "4", "5") + slide("Learning rate", "70"),
+        "learning rate 0.32",
     ),
 }
 every_explorer = pytest.mark.parametrize("name", CASES)
@@ -370,7 +385,7 @@ def test_pages_without_scripts_show_the_still_picture(visit, name):
 
 def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another(visit):
     page = visit("all")
-    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 12")
+    page.wait_for_function("document.querySelectorAll('.is-mounted').length === 14")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     modules = sorted(name.rpartition("/")[2] for name in loaded if "/explorers/" in name)
     assert modules == [
@@ -378,12 +393,13 @@ def test_explorers_on_a_page_share_what_is_common_and_do_not_disturb_one_another
             "architecture.js",
             "attention.js",
             "common.js",
+            "digits.js",
             "kernel.js",
             "lenet.js",
             "networks.js",
             "optimizer.js",
         ],
-        *["shape.js", "vit.js"],
+        *["shape.js", "train.js", "vit.js"],
     ]
     before = {(name, which): state(page, name, which) for name in CASES for which in (0, 1)}
     for name, case in CASES.items():

@@ -22,6 +22,7 @@ from cnncourse.widgets import (
     LeNetLive,
     OptimizerExplorer,
     ShapeExplorer,
+    TrainLive,
     page_modules,
     stylesheet,
 )
@@ -52,6 +53,8 @@ STATES = [
     (ArchitectureExplorer, dict(second="lenet5_1998", opened=["c1", ""]), "The 14 layers of lenet5_1998"),
     (AttentionExplorer, dict(), "A picture of Fashion-MNIST, ankle boot 1, in 7 × 7 patches, and the attention of "),
     (AttentionExplorer, dict(picture="drawing", patch=[2, 3], head="mean", numbers=True), "patch (2, 3) in the mean"),
+    (TrainLive, dict(), "500 others are held out. Settings: lr 0.01, batch size 32, optimizer momentum"),
+    (TrainLive, dict(schedule="warmup_cosine", what_if=dict(lr=3)), "differs in one setting: lr 3. It has not been"),
 ]  # fmt: skip
 
 
@@ -180,6 +183,21 @@ def test_the_architectures_picture_has_the_bars_of_its_blocks_and_the_colors_of_
     assert len(dots) >= len(load_networks()["networks"])
 
 
+def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves_that_were_kept():
+    explorer = TrainLive(seed=4)
+    before = [text.text or "" for text in parsed(explorer).iter("text")]
+    assert any("seed 4" in text for text in before) and "Not trained yet" in " ".join(before)
+    assert len(list(parsed(explorer).iter("path"))) > 200  # the cells of 8 kernels
+    columns = {"step": [0, 31], "train_loss": [None, 1.2], "train_accuracy": [None, 0.6]}
+    columns |= {"test_loss": [3, 0.7], "test_accuracy": [0.1, 0.81], "rates": [[0, 0.01], [31, 0.01]]}
+    explorer.set_trait("record", [columns | {"diverged": None, "dead": [0, 0, 0.25]}])
+    after = " ".join(text.text or "" for text in parsed(explorer).iter("text"))
+    assert "81.0 % of the held-out digits right after 31 steps" in after
+    assert (
+        "After step 31 its loss on the held-out digits is 0.7, its accuracy 81.0%." in explorer.description()
+    )
+
+
 # --- how heavy a page is --------------------------------------------------------------------------------------------
 
 
@@ -191,6 +209,7 @@ def test_code_of_a_page_is_light_and_what_is_common_comes_once():
     )
     assert modules.pop("networks.js") <= 100_000  # data, a file of its own
     assert modules.pop("vit.js") <= 250_000  # weights, a file of their own
+    assert modules.pop("digits.js") <= 190_000  # data, a file of its own
     assert set(modules) == {"common.js", *(f"{explorer.module}.js" for explorer in EXPLORERS)}
     shared = [stylesheet(), HOST.read_text(encoding="utf-8")]
     everywhere = modules.pop("common.js") + sum(len(gzip.compress(part.encode())) for part in shared)
