@@ -1,5 +1,6 @@
 """Every chapter runs by itself, in its own kernel and a foreign folder, and is committed the way it should be."""
 
+import ast
 import os
 import re
 import shutil
@@ -67,6 +68,9 @@ def test_every_figure_has_a_name_a_caption_and_alternative_text(path):
             assert len(layout.get("image", {}).get("alt", "")) >= 20, cell.source[:80]
             assert layout.get("figure", {}).get("caption"), cell.source[:80]
             assert layout["figure"].get("name"), cell.source[:80]
+            # What the last line returns would be shown, too: a second figure of the same name.
+            if isinstance(ast.parse(cell.source).body[-1], ast.Expr):
+                assert re.search(r";\s*(#.*)?$", cell.source), cell.source[-80:]
 
 
 @every_chapter

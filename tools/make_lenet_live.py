@@ -115,30 +115,39 @@ def make(content, out, *, dataset, recipe, activation="relu", pooling="max", bor
     settings["border"] = -mean / std if border == "black" else 0.0
     with torch.no_grad():
         whole, coarse = (logits(weights, test.images, **settings) for weights in (state, dequantize(arrays)))
-    answers, coarse_answers = whole.argmax(1), coarse.argmax(1)
-    difference = (whole.softmax(1) - coarse.softmax(1)).abs()
 
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_npz(out / "weights.npz", **arrays)
     manifest = {
         "name": NAME,
         "model": "lenet5",
         **settings,
         "parameters": sum(tensor.numel() for tensor in state.values()),
         "recipe": recipe,
-        "test": {
-            "set": dataset,
-            "images": len(test.images),
-            "accuracy": int((answers == test.labels).sum()) / len(answers),
-            "accuracy_quantized": int((coarse_answers == test.labels).sum()) / len(answers),
-            "same_answers": int((answers == coarse_answers).sum()),
-            "largest_difference_of_a_probability": difference.max().item(),
-        },
+        "test": compared(dataset, test.labels, whole, coarse),
         "quantization": "int8, one float32 scale for each output channel; biases float32",
         "license": LICENSE,
-        "sha256": {"weights.npz": hashlib.sha256((out / "weights.npz").read_bytes()).hexdigest()},
     }
+    return write(out, arrays, manifest)
+
+
+def compared(dataset, labels, whole, coarse):
+    """What both forms of a network answer, by their logits (N, classes): the manifest's entry `test`."""
+    answers, coarse_answers = whole.argmax(1), coarse.argmax(1)
+    return {
+        "set": dataset,
+        "images": len(labels),
+        "accuracy": int((answers == labels).sum()) / len(labels),
+        "accuracy_quantized": int((coarse_answers == labels).sum()) / len(labels),
+        "same_answers": int((answers == coarse_answers).sum()),
+        "largest_difference_of_a_probability": (whole.softmax(1) - coarse.softmax(1)).abs().max().item(),
+    }
+
+
+def write(out, arrays, manifest):
+    """Write weights.npz and manifest.json, with the sum of the first, into the folder `out` → the manifest."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_npz(out / "weights.npz", **arrays)
+    manifest["sha256"] = {"weights.npz": hashlib.sha256((out / "weights.npz").read_bytes()).hexdigest()}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (out / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
     return manifest

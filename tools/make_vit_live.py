@@ -12,14 +12,11 @@ the recipe names; both forms of the network look at them. Each run writes the sa
 """
 
 import argparse
-import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
-from make_lenet_live import quantize
-from make_subsets import write_npz
+from make_lenet_live import compared, quantize, write
 
 from cnncourse import data, models
 from cnncourse import recipe as recipes
@@ -93,12 +90,9 @@ def make(content, out, *, recipe, root=None):
     """Write weights.npz and manifest.json into the folder `out` → the manifest."""
     state, test = find_state(content), data.load(recipe.data, "test", root)
     (mean,), (std,) = content["mean"], content["std"]
-    arrays, out = packed(state), Path(out)
+    arrays = packed(state)
     images = (test.images.float() / 255 - mean) / std
     whole, coarse = logits(state, images), logits(unpacked(arrays), images)
-    answers, coarse_answers = whole.argmax(1), coarse.argmax(1)
-    out.mkdir(parents=True, exist_ok=True)
-    write_npz(out / "weights.npz", **arrays)
     config = models.vit.CONFIGS[MODEL]
     manifest = {
         "name": NAME,
@@ -110,21 +104,11 @@ def make(content, out, *, recipe, root=None):
         "std": std,
         "parameters": sum(tensor.numel() for tensor in state.values()),
         **told(recipe, content["rows"]),
-        "test": {
-            "set": recipe.data,
-            "images": len(test.images),
-            "accuracy": int((answers == test.labels).sum()) / len(answers),
-            "accuracy_quantized": int((coarse_answers == test.labels).sum()) / len(answers),
-            "same_answers": int((answers == coarse_answers).sum()),
-            "largest_difference_of_a_probability": (whole.softmax(1) - coarse.softmax(1)).abs().max().item(),
-        },
+        "test": compared(recipe.data, test.labels, whole, coarse),
         "quantization": "int8, one float32 scale for each output; biases, norms, class token and positions float32",
         "license": LICENSE,
-        "sha256": {"weights.npz": hashlib.sha256((out / "weights.npz").read_bytes()).hexdigest()},
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (out / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
-    return manifest
+    return write(out, arrays, manifest)
 
 
 def main(arguments=None):

@@ -464,7 +464,9 @@ WRITTEN = """async ([state, width, what]) => {
   const architecture = await import("./explorers/architecture.js");
   const { PAPER_COLORS } = await import("./explorers/common.js");
   const canvas = document.createElement("canvas");
-  const height = what === "map" ? 330 : architecture.BLOCKS_HEIGHT;
+  const { networks, drawings } = architecture.sceneOf(state, width);
+  const totals = architecture.totalsHeight(networks.length, width);
+  const height = { map: 330, blocks: architecture.BLOCKS_HEIGHT, totals }[what];
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const boxes = [];
@@ -480,33 +482,34 @@ WRITTEN = """async ([state, width, what]) => {
   const sheet = { context, width, height, ratio: 1, density: 1, palette: PAPER_COLORS, font: "sans-serif" };
   if (what === "map") {
     architecture.paintMap(sheet, { dots: architecture.allNetworks(), chosen: [state.model], pointed: null });
-  } else architecture.paintBlocks(sheet, architecture.sceneOf(state, width).drawings[0]);
+  } else if (what === "totals") architecture.paintTotals(sheet, networks);
+  else architecture.paintBlocks(sheet, drawings[0]);
   return [height, boxes];
 }"""
 
 
-def written(modules, name, width, what="blocks", opened=""):
-    state = {
-        **published(name),
-        "second": None,
-        "opened": [opened, ""],
-        "layer": None,
-        "bars": "multiply_adds",
-    }
+def written(modules, name, width, what, second=None):
+    other = published(second) if second else None
+    state = {**published(name), "second": other, "opened": ["", ""], "layer": None, "bars": "multiply_adds"}
     return modules.evaluate(WRITTEN, [state, width, what])
 
 
-@pytest.mark.parametrize("width", [736, 358])
+@pytest.mark.parametrize("width", [736, 592, 358])  # the book's column, with its menu beside it, on a phone
 def test_labels_neither_touch_nor_stick_out(modules, width):
     for name in models.names():
-        for what in ("blocks", "map"):
-            height, boxes = written(modules, name, width, what)
+        for what, second in (
+            ("blocks", None),
+            ("map", None),
+            ("totals", None),
+            ("totals", "efficientnet_b7"),
+        ):
+            height, boxes = written(modules, name, width, what, second)
             for text, left, top, right, bottom in boxes:
                 assert left >= -1 and top >= 0 and right <= width + 1 and bottom <= height, (name, text)
             for one, other in itertools.combinations(boxes, 2):
                 apart = one[1] >= other[3] or other[1] >= one[3] or one[2] >= other[4] or other[2] >= one[4]
                 assert apart, (name, one[0], other[0])
-            assert len(boxes) >= (6 if what == "blocks" else 10), (name, what, boxes)
+            assert len(boxes) >= (10 if what == "map" else 6), (name, what, boxes)
 
 
 @pytest.mark.parametrize("viewport", [COLUMN, PHONE])

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,6 +28,7 @@ from cnncourse.widgets import (
     stylesheet,
 )
 from cnncourse.widgets.architecture import load_networks
+from cnncourse.widgets.explorer import DECLARED, script
 from cnncourse.widgets.lenet import center_digit, decode_digit, sample_digits
 
 HOST = Path(__file__).resolve().parents[2] / "book/_static/explorer-host.js"
@@ -199,6 +201,12 @@ def test_the_trainings_picture_has_the_first_kernels_the_settings_and_the_curves
 
 
 # --- how heavy a page is --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS, ids=lambda explorer: explorer.module)
+def test_no_name_is_declared_twice_in_what_an_explorer_sees(explorer):
+    names = DECLARED.findall(script("common")) + DECLARED.findall(script(explorer.module))
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_code_of_a_page_is_light_and_what_is_common_comes_once():

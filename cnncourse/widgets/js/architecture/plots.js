@@ -1,6 +1,6 @@
 // What is painted of whole networks: their totals by category, a map of all of them; and the picture for paper.
 
-const COLUMNS = 560; // pixels from which on the totals stand side by side
+const COLUMNS = 680; // pixels from which on the totals stand side by side
 
 /** How high the bars of one quantity are, and the totals as a whole. */
 const quantityHeight = (count) => (count > 1 ? 20 + 30 * count : 32);
