@@ -82,7 +82,16 @@ CASES = {
     "shape": Case(
         ShapeExplorer,
         dict(input=7, kernel=3, stride=1, padding=1),
-        dict(input=16, kernel=7, stride=1, padding=6, show_counts=True, in_channels=4096, out_channels=4096),
+        dict(
+            input=16,
+            kernel=7,
+            stride=1,
+            padding=6,
+            show_counts=True,
+            in_channels=4096,
+            out_channels=4096,
+            groups=2,
+        ),
         refuse("Channels in"),
         [
             *["Example", "forward", "↺ Reset", "Input, 7 by 7. Arrow keys choose a pixel."],
@@ -94,7 +103,7 @@ CASES = {
                 "Step",
             ],
             *["Count the reads", "Input H", "Kernel k", "Stride s", "Padding p", "Dilation d"],
-            *["Channels in C", "Channels out O"],
+            *["Height and width apart", "Channels in C", "Channels out O", "Groups: which input channels"],
         ],
         slide("Stride s", "2", "3", "4"),
         "Input 7, kernel 3, stride 4, padding 1, dilation 1: output 2 by 2.",

@@ -16,18 +16,20 @@ from cnncourse.widgets.shape import GEOMETRY, LARGEST_GRID, RANGES, grid_sides
 EVERY_SETTING = st.fixed_dictionaries({name: st.integers(*RANGES[name]) for name in GEOMETRY})
 
 
-def torch_output(view, input, kernel, stride, padding, dilation):
-    """How torch answers ones with a kernel of ones → (H′, W′), and the gradient at the input."""
-    x = torch.ones(1, 1, input, input, requires_grad=True)
+def torch_output(view, input, kernel, output_padding, **options):
+    """How torch answers ones with a kernel of ones → (H′, W′), and the gradient at the input. Numbers or pairs."""
+    x = torch.ones(1, 1, *np.broadcast_to(input, 2), requires_grad=True)
     operation = functional.conv2d if view == "forward" else functional.conv_transpose2d
-    y = operation(x, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding, dilation=dilation)
+    if view == "transposed":
+        options["output_padding"] = output_padding
+    y = operation(x, torch.ones(1, 1, *np.broadcast_to(kernel, 2)), **options)
     y.sum().backward()
     return y[0, 0].detach(), x.grad[0, 0]
 
 
-def empty_in_torch(input, kernel, stride, padding, dilation):
+def empty_in_torch(input, kernel, stride, padding, dilation, output_padding):
     """torch lets a transposed convolution answer with no pixel at all, though not with fewer."""
-    return padding * 2 == (input - 1) * stride + dilation * (kernel - 1) + 1
+    return padding * 2 == (input - 1) * stride + dilation * (kernel - 1) + output_padding + 1
 
 
 # --- the arithmetic -----------------------------------------------------------------------------------------------
@@ -49,7 +51,8 @@ def test_what_fits_fits_in_torch_and_has_its_size(values, view):
         windows, pixels, grid = grid_sides(view, **values)
     except ValueError as error:
         if "at most 32 are shown" in str(error):
-            assert torch_output(view, **values)[0].shape[0] + 2 * values["padding"] > LARGEST_GRID
+            before, after = values["padding"], max(0, values["padding"] - values["output_padding"])
+            assert before + torch_output(view, **values)[0].shape[0] + after > LARGEST_GRID
             return
         if view == "transposed" and "crops" in str(error) and empty_in_torch(**values):
             return
@@ -59,11 +62,10 @@ def test_what_fits_fits_in_torch_and_has_its_size(values, view):
     assert min(windows, pixels) >= 1
     output, _ = torch_output(view, **values)
     assert tuple(output.shape) == ((windows,) * 2 if view == "forward" else (pixels,) * 2)
-    assert grid == pixels + 2 * values["padding"] <= LARGEST_GRID
+    added = values["output_padding"] if view == "transposed" else 0
+    assert grid == values["padding"] + pixels + max(0, values["padding"] - added) <= LARGEST_GRID
     if view == "forward":
-        expected = scratch.conv_output_size(
-            values["input"], values["kernel"], values["stride"], values["padding"], values["dilation"]
-        )
+        expected = scratch.conv_output_size(*(values[name] for name in GEOMETRY[:5]))
         assert windows == expected
 
 
@@ -186,7 +188,7 @@ def test_the_output_follows_and_can_be_observed_but_not_set():
     with pytest.raises(traitlets.TraitError, match="read-only"):
         explorer.output = 3
     with pytest.raises(
-        TypeError, match=r"does not know output; it knows dilation, in_channels, input, kernel"
+        TypeError, match=r"does not know output; it knows dilation, groups, in_channels, input, kernel"
     ):
         ShapeExplorer(output=3)
 

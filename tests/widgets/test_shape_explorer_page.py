@@ -17,7 +17,9 @@ from cnncourse import scratch
 from cnncourse.widgets import KernelExplorer, ShapeExplorer
 from cnncourse.widgets.shape import GEOMETRY, RANGES, grid_sides
 
-SLIDERS = {name: f"{name.capitalize()} {letter}" for name, letter in zip(GEOMETRY, "Hkspd", strict=True)}
+LETTERS = dict(zip(GEOMETRY, ["H", "k", "s", "p", "d", "p′"], strict=True))
+SLIDERS = {name: f"{name.replace('_', ' ').capitalize()} {letter}" for name, letter in LETTERS.items()}
+PLAIN = GEOMETRY[:5]  # what a convolution has; output padding is of the transposed one
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +97,13 @@ def drawn_settings(count, seed=0):
     ]
 
 
-def torch_answer(view, input, kernel, stride, padding, dilation):
-    """Ones through a kernel of ones in torch → (output, gradient at the input)."""
-    x = torch.ones(1, 1, input, input, requires_grad=True)
+def torch_answer(view, input, kernel, output_padding, **options):
+    """Ones through a kernel of ones in torch → (output, gradient at the input). Numbers or pairs."""
+    x = torch.ones(1, 1, *np.broadcast_to(input, 2), requires_grad=True)
     operation = functional.conv2d if view == "forward" else functional.conv_transpose2d
-    y = operation(x, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding, dilation=dilation)
+    if view == "transposed":
+        options["output_padding"] = output_padding
+    y = operation(x, torch.ones(1, 1, *np.broadcast_to(kernel, 2)), **options)
     y.sum().backward()
     return y[0, 0].detach().numpy(), x.grad[0, 0].numpy()
 
@@ -125,7 +129,7 @@ def test_sizes_and_counts_equal_scratch_and_torch(modules):
         output, gradient = torch_answer(**values)
         assert output.shape == (answer["output"],) * 2
         if values["view"] == "forward":
-            numbers = [values[name] for name in GEOMETRY]
+            numbers = [values[name] for name in PLAIN]
             assert answer["output"] == scratch.conv_output_size(*numbers)
         expected = gradient if values["view"] == "forward" else output
         counts = np.array(answer["counts"])[values["padding"] : values["padding"] + pixels]
@@ -205,9 +209,11 @@ def check_change(name, wish, before, after, reason):
         if fits({**others, "view": wish}):
             assert others.items() <= after.items() and reason == ""
         else:
-            changed = [key for key in GEOMETRY if after[key] != before[key]]
-            assert changed in (["input"], ["input", "dilation"])
-            assert re.match(rf"Input is {after['input']} now: at {before['input']}, ", reason)
+            changed = [key for key in ("output_padding", "input", "dilation") if after[key] != before[key]]
+            assert changed == sorted(changed, key=["output_padding", "input", "dilation"].index) != []
+            for key in changed:
+                label = key.replace("_", " ").capitalize()
+                assert f"{label} is {after[key]} now: at {before[key]}, " in reason
         return
     assert others.items() <= after.items()
     legal = [value for value in range(RANGES[name][0], RANGES[name][1] + 1) if fits({**others, name: value})]
@@ -217,11 +223,21 @@ def check_change(name, wish, before, after, reason):
         assert reason == ""
     else:
         limit = "at most" if wish > nearest else "at least"
-        assert reason.startswith(f"{name.capitalize()} is {limit} {nearest} here: at {wish}, ")
+        assert reason.startswith(
+            f"{name.replace('_', ' ').capitalize()} is {limit} {nearest} here: at {wish}, "
+        )
 
 
 def test_any_sequence_of_changes_stays_legal(modules):
-    start = {"view": "forward", "input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
+    start = {
+        "view": "forward",
+        "input": 7,
+        "kernel": 3,
+        "stride": 1,
+        "padding": 1,
+        "dilation": 1,
+        "output_padding": 0,
+    }
     apply = f"""async ([start, wishes]) => {{ {MODULE}
       let settings = start;
       return wishes.map(([name, wish]) => {{
@@ -250,7 +266,7 @@ def test_sliders_pushed_at_random_stay_legal(visit):
     """The same at the controls themselves: what the sliders and the words show is what the state holds."""
     page = visit()
     draw = random.Random(5)
-    wishes = [(name, draw.randint(*RANGES[name])) for name in draw.choices(GEOMETRY, k=70)]
+    wishes = [(name, draw.randint(*RANGES[name])) for name in draw.choices(PLAIN, k=70)]
     wishes += [
         ("view", "transposed"),
         ("padding", 6),
@@ -259,23 +275,32 @@ def test_sliders_pushed_at_random_stay_legal(visit):
         ("stride", 1),
         ("input", 16),
     ]
-    wishes += [("kernel", 7), ("dilation", 4), ("view", "forward"), ("padding", 0), ("input", 1)]
+    wishes += [("stride", 4), ("output_padding", 3), ("dilation", 4), ("stride", 1), ("dilation", 1)]
+    wishes += [
+        ("output_padding", 1),
+        ("stride", 2),
+        ("stride", 1),
+        ("output_padding", 0),
+        ("kernel", 7),
+        ("dilation", 4),
+    ]
+    wishes += [("view", "forward"), ("padding", 0), ("input", 1)]
     seen = page.evaluate(
         """async (wishes) => {
           const root = document.querySelector("[data-explorer=shape]");
-          const sliders = [...root.querySelectorAll(".x-sliders input")];
-          const names = ["input", "kernel", "stride", "padding", "dilation"];
+          const all = () => [...root.querySelectorAll(".x-sliders input, .x-added input")];
+          const names = ["input", "kernel", "stride", "padding", "dilation", "output_padding"];
           const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const seen = [];
           for (const [name, wish] of [["", 0], ...wishes]) {
-            const slider = sliders[names.indexOf(name)];
+            const slider = all()[names.indexOf(name)];
             if (name === "view") root.querySelector(`input[value=${wish}]`).click();
             else if (slider) {
               slider.value = wish;
               slider.dispatchEvent(new Event("input"));
             }
             await frames();
-            seen.push([JSON.parse(root.dataset.state), sliders.map((slider) => Number(slider.value)),
+            seen.push([JSON.parse(root.dataset.state), all().map((slider) => Number(slider.value)),
               root.querySelector(".x-remark .x-fault").textContent]);
           }
           return seen;
@@ -285,7 +310,7 @@ def test_sliders_pushed_at_random_stay_legal(visit):
     reasons = set()
     for (name, wish), (before, _, _), (after, shown, reason) in zip(wishes, seen, seen[1:], strict=False):
         check_change(name, wish, before, after, reason)
-        assert shown == [after[key] for key in GEOMETRY]
+        assert shown == [after[key] for key in (GEOMETRY if after["view"] == "transposed" else PLAIN)]
         assert 0 <= after["step"] < after["windows"] == grid_sides(after["view"], **geometry(after))[0] ** 2
         reasons.add(re.sub(r"-?\d+", "#", reason.partition(": ")[2]))
     assert reasons == {
@@ -293,6 +318,7 @@ def test_sliders_pushed_at_random_stay_legal(visit):
         "at #, the kernel would span # pixels, and the padded input has #.",
         "at #, cropping # on every side would leave nothing of # pixels.",
         "at #, the output would be # pixels wide before it is cropped, and # are shown at most.",
+        "at #, output padding # would be smaller than neither stride # nor dilation #.",
     }
 
 
@@ -326,7 +352,7 @@ def test_the_slider_shows_where_it_cannot_go(visit):
             """(range) => ["--before", "--after"].map((name) =>
                  Number(range.parentElement.querySelector(".x-legal").style.getPropertyValue(name)))"""
         )
-        for name in GEOMETRY
+        for name in PLAIN
     }
     assert shares == {
         "input": [pytest.approx((3 - 1) / 15), 0],
@@ -362,7 +388,7 @@ def test_the_formula_has_the_numbers_and_the_remark_says_what_they_mean(visit):
         control(page, "input").fill("16")  # so that every setting can be chosen on the way
         choose(page, **values, input=input)
         text = page.locator(".x-equation").evaluate(
-            """(formula) => [...formula.children].map((line) => {
+            """(formula) => [...formula.querySelectorAll(".x-line")].map((line) => {
                  for (const top of line.querySelectorAll(".x-fraction > :first-child")) top.after(" / ");
                  return line.textContent;
                }).join("")"""
@@ -379,7 +405,7 @@ def test_transposed_has_its_own_formula_and_remark(visit):
     seen = state(page)
     assert (seen["view"], seen["output"]) == ("transposed", (4 - 1) * 2 - 2 * 1 + 1 * (3 - 1) + 1)
     formula = page.locator(".x-equation").inner_text().replace("\n", "")
-    assert "(4 − 1)·2 − 2·1 + 1·(3 − 1) + 1 = 7" in formula
+    assert "(4 − 1)·2 − 2·1 + 1·(3 − 1) + 0 + 1 = 7" in formula
     assert page.locator(".x-remark").inner_text() == (
         "A convolution with these settings turns 7 and 8 alike into 4; the transposed one turns 4 into 7. "
         "Every output pixel sums 1 to 4 products."
@@ -742,20 +768,22 @@ def test_keys_change_what_they_should(visit):
     control(page, "kernel").press("End")
     control(page, "padding").press("PageDown")
     control(page, "dilation").press("Home")
-    assert geometry(state(page)) == {"input": 8, "kernel": 7, "stride": 1, "padding": 0, "dilation": 1}
+    expected = {"input": 8, "kernel": 7, "stride": 1, "padding": 0, "dilation": 1, "output_padding": 0}
+    assert geometry(state(page)) == expected
     control(page, "Example").press("ArrowDown")
     page.get_by_role("radio", name="forward").press("ArrowRight")
     assert state(page)["view"] == "transposed"
-    page.get_by_role("checkbox").press("Space")
-    assert page.get_by_role("checkbox").is_checked()
+    counts = page.get_by_role("checkbox", name="Count the")
+    counts.press("Space")
+    assert counts.is_checked()
     page.get_by_label("Channels in").press("ArrowUp")
     settle(page)
     assert state(page)["weights"] == 4 * 16 * state(page)["kernel"] ** 2
     page.get_by_role("button", name="Reset").press("Enter")
     settle(page)
-    assert geometry(state(page)) == {"input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
+    assert geometry(state(page)) == expected | {"input": 7, "kernel": 3, "padding": 1}
     assert state(page)["weights"] == 3 * 16 * 9 and state(page)["view"] == "forward"
-    assert not page.get_by_role("checkbox").is_checked()
+    assert not counts.is_checked()
     assert page.get_by_label("Channels in").input_value() == "3"
 
 
@@ -808,8 +836,8 @@ def test_touch_points_steps_and_chooses(visit):
     assert state(page)["view"] == "transposed"
     control(page, "stride").tap()  # in the middle of 1 … 4
     assert state(page)["stride"] in (2, 3)
-    page.get_by_role("checkbox").tap()
-    assert page.get_by_role("checkbox").is_checked()
+    page.get_by_role("checkbox", name="Count the").tap()
+    assert page.get_by_role("checkbox", name="Count the").is_checked()
     page.get_by_role("button", name="Play").tap()
     page.wait_for_function(
         "JSON.parse(document.querySelector('[data-explorer=shape]').dataset.state).step !== 13"

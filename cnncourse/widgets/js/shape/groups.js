@@ -146,7 +146,7 @@ class Grouping {
     this.stage = makeStage({ label: "Input channels above, output channels below", onpoint: ([, share], event) => {
       if (isPressed(event) || event.pointerType !== "touch") this.setChannel(channelAt(share, this.shown()));
     } });
-    this.feeding = make("p", { class: "x-sentence" });
+    this.feeding = make("p", { class: "x-feeding" });
     this.weighing = make("p", { class: "x-weighing" });
     this.rule = make("div", { class: "x-note" });
     this.fault = make("div", { class: "x-fault", role: "alert" });
