@@ -336,7 +336,8 @@ OUTLINED = """async (name) => {
   }
   const [first, last] = [units[0], units.at(-1)];
   return { stray: seen.has(-1), edges: [marked(first[0] + 5, first[1]), marked(first[0], first[1] + 5),
-    marked(last[0] + 5, last[1] + cell), marked(last[0] + cell, last[1] + 5)], inside: marked(first[0] + 5, first[1] + 5) };
+    marked(last[0] + 5, last[1] + cell), marked(last[0] + cell, last[1] + 5)],
+    inside: marked(first[0] + 5, first[1] + 5) };
 }"""
 
 
