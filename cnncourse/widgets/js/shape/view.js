@@ -81,8 +81,8 @@ class ShapeView extends View {
 
   /** Height and width apart, or together again as the height is. */
   setTogether(together) {
-    const lost = together && GEOMETRY.filter((name) => new Set(this.settings[name]).size > 1);
-    const reason = lost.length ? `The width is as the height again: ${listed(lost.map((name) => named(name).toLowerCase()))}.` : "";
+    const lost = together ? GEOMETRY.filter((name) => new Set(this.settings[name]).size > 1) : [];
+    const reason = lost.length ? `The width is as the height again: ${joined(lost.map((name) => named(name).toLowerCase()))}.` : "";
     this.setAll(setApart(this.settings, !together), reason);
   }
 

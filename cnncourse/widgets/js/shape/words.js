@@ -1,9 +1,7 @@
 // What is said: of sizes, of what is never read, of what is pointed at.
 
-function listed(values) {
-  const texts = values.map((value) => format(value));
-  return texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`;
-}
+const joined = (texts) => (texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`);
+const listed = (values) => joined(values.map((value) => format(value)));
 
 /** "row 3", "rows 3 to 5", "rows 0, 2 and 4" */
 function places(word, values) {
