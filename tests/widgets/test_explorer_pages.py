@@ -83,14 +83,8 @@ CASES = {
         ShapeExplorer,
         dict(input=7, kernel=3, stride=1, padding=1),
         dict(
-            input=16,
-            kernel=7,
-            stride=1,
-            padding=6,
-            show_counts=True,
-            in_channels=4096,
-            out_channels=4096,
-            groups=2,
+            **dict(view="transposed", input=(4, 5), kernel=(7, 5), stride=(4, 3), padding=(1, 0)),
+            **dict(output_padding=(3, 2), show_counts=True, in_channels=4096, out_channels=4096, groups=2),
         ),
         refuse("Channels in"),
         [
