@@ -82,7 +82,10 @@ CASES = {
     "shape": Case(
         ShapeExplorer,
         dict(input=7, kernel=3, stride=1, padding=1),
-        dict(input=16, kernel=7, stride=1, padding=6, show_counts=True, in_channels=4096, out_channels=4096),
+        dict(
+            **dict(view="transposed", input=(4, 5), kernel=(7, 5), stride=(4, 3), padding=(1, 0)),
+            **dict(output_padding=(3, 2), show_counts=True, in_channels=4096, out_channels=4096, groups=2),
+        ),
         refuse("Channels in"),
         [
             *["Example", "forward", "↺ Reset", "Input, 7 by 7. Arrow keys choose a pixel."],
@@ -94,7 +97,7 @@ CASES = {
                 "Step",
             ],
             *["Count the reads", "Input H", "Kernel k", "Stride s", "Padding p", "Dilation d"],
-            *["Channels in C", "Channels out O"],
+            *["Height and width apart", "Channels in C", "Channels out O", "Groups: which input channels"],
         ],
         slide("Stride s", "2", "3", "4"),
         "Input 7, kernel 3, stride 4, padding 1, dilation 1: output 2 by 2.",
@@ -246,6 +249,36 @@ def test_every_control_is_reached_and_named_by_keyboard_and_keeps_its_keys(visit
     for key in ["ArrowRight", "Home", "j", "Escape", "Control+k", "Tab"]:
         page.keyboard.press(key)
     assert page.evaluate("heard") == ["Escape", "Control", "k", "Tab"]
+
+
+# --- what cannot be -------------------------------------------------------------------------------------------------
+
+
+FIELDS = ".explorer :is(input[type=number], .x-weight):visible"
+
+
+@every_explorer
+def test_every_field_says_what_it_takes_and_what_it_stays_when_something_else_is_typed(visit, name):
+    """Nothing is corrected without a word, however it is typed, a second time in the same field too."""
+    page = visit(name)
+    if name == "train":  # a field that appears with the second network
+        page.get_by_label("What if … (a second network)").select_option("seed")
+        settle(page)
+    fields = page.locator(FIELDS)
+    expected = {"kernel": 9, "shape": 2, "optimizer": 2, "architecture": 2, "train": 2}.get(name, 0)
+    assert fields.count() == expected
+    for index in range(min(expected, 3)):
+        field = fields.nth(index)
+        for text in ("", "-99999", "99999999", ""):
+            field.focus()
+            field.fill(text)
+            field.press("Enter")
+            settle(page)
+            said = " ".join(page.locator(".x-fault:visible").all_inner_texts())
+            kept = re.escape(field.input_value().replace("-", "−"))
+            assert re.search(r"(must be a|takes inputs of) .* (stays|is taken|.*: )", said), (text, said)
+            assert re.search(rf"stays {kept}\.|: {kept} is taken", said.replace(",", "")), (text, said, kept)
+        page.keyboard.press("Tab")
 
 
 # --- for everyone ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from explorer_pages import COLUMN, PHONE, settle
 
 from cnncourse import scratch
 from cnncourse.widgets import KernelExplorer
+
+MIXED = np.resize([0.545, -0.545, 0.5, -0.25, 1, 0.001, -0.375, 0.125, -0.0625], (7, 7))
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,7 @@ def address(publish):
         two=edge + blur,
         oblong=KernelExplorer(kernel="sharpen", photographs={"noise": oblong}).page_html(),
         pair=KernelExplorer(kernel=np.zeros((3, 3)), photographs={"pair": pair}, point=[4, 5]).page_html(),
+        **{f"mixed{k}": KernelExplorer(kernel=MIXED[:k, :k]).page_html() for k in (3, 5, 7)},
         missing=edge.replace('data-module="kernel"', 'data-module="absent"'),
         wrong=edge.replace('data-module="kernel"', 'data-module="../kernel"'),
         failing=edge.replace('data-module="kernel"', 'data-module="failing"'),
@@ -158,6 +162,23 @@ def test_rounding_is_said(visit, weight, products, ending):
     shown = page.get_by_role("table", name="Products").get_by_role("cell").all_inner_texts()
     assert shown == ["0", "0", "0", *products, "0", "0", "0", "0"]
     assert page.locator(".x-sum").inner_text().endswith(ending)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_all_numbers_of_a_table_have_their_zero_or_none_has(visit, size):
+    """Where one of them is more exact without the 0 before the point, all are written without."""
+    page = visit(f"mixed{size}")
+    kernel = np.array(state(page)["kernel"])
+    grids = [page.locator(".x-weight").evaluate_all("(cells) => cells.map((cell) => cell.value)")]
+    for name in ("Weights", "Products"):
+        grids.append(page.get_by_role("table", name=name).get_by_role("cell").all_inner_texts())
+    for texts in grids:
+        texts = [text.lstrip("−") for text in texts]
+        assert {text[:2] == "0." for text in texts if text.startswith((".", "0."))} in ({True}, {False}), (
+            texts
+        )
+    for text, weight in zip(grids[0], kernel.ravel(), strict=True):
+        assert float(Fraction(text.replace("−", "-"))) == pytest.approx(weight, abs=0.05)
 
 
 def color_at(page, panel, y, x):
@@ -368,13 +389,16 @@ def test_a_weight_is_typed(visit, text, weight):
     assert page.locator(".x-fault").inner_text() == ""
 
 
+WEIGHT_RULE = "A weight must be a number from −1000 to 1000. This one stays −1."
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("abc", "“abc” is not a number. The weight stays −1."),
-        ("", "“” is not a number. The weight stays −1."),
-        ("1/0", "“1/0” is not a number. The weight stays −1."),
-        ("2000", "A weight lies between −1000 and 1000. This one stays −1."),
+        ("abc", f"“abc” is not a number. {WEIGHT_RULE}"),
+        ("", f"“” is not a number. {WEIGHT_RULE}"),
+        ("1/0", f"“1/0” is not a number. {WEIGHT_RULE}"),
+        ("2000", WEIGHT_RULE),
     ],
 )
 def test_what_is_no_weight_is_refused_in_words(visit, text, words):
@@ -402,6 +426,13 @@ def test_arrow_keys_step_a_weight(visit):
     cell.fill("0.5")
     cell.press("ArrowUp")
     assert state(page)["kernel"][0][0] == 0.55
+    cell.fill("1000")
+    assert page.locator(".x-fault").inner_text() == ""
+    cell.press("ArrowUp")
+    assert state(page)["kernel"][0][0] == 1000
+    assert page.locator(".x-fault").inner_text() == WEIGHT_RULE.replace("−1.", "1000.")
+    cell.press("ArrowDown")
+    assert page.locator(".x-fault").inner_text() == ""
 
 
 # --- drawing --------------------------------------------------------------------------------------------------------

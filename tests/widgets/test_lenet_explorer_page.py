@@ -317,6 +317,40 @@ FIELDS = {
 }
 
 
+OUTLINED = """async (name) => {
+  const { layoutOf, LAYERS } = await import("./explorers/lenet.js");
+  const layer = LAYERS.find((each) => each.name === name);
+  const canvas = [...document.querySelectorAll(".x-layer")].find((each) => each.querySelector(".x-title").textContent
+    .toLowerCase() === name).querySelector(".x-marks");
+  const { cell, corner } = layoutOf(layer, canvas.width, devicePixelRatio);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const marked = (x, y) => data[4 * (Math.round(y) * canvas.width + Math.round(x)) + 3] > 0;
+  const units = Array.from({ length: layer.maps }, (_, map) => corner(map));
+  const seen = new Set();
+  for (let at = 0; at < data.length / 4; at += 1) {
+    if (!data[4 * at + 3]) continue;
+    const [x, y] = [at % canvas.width, Math.floor(at / canvas.width)];
+    const unit = units.findIndex(([left, top]) =>
+      x >= left - 2 && x <= left + cell + 2 && y >= top - 2 && y <= top + cell + 2);
+    seen.add(unit);
+  }
+  const [first, last] = [units[0], units.at(-1)];
+  return { stray: seen.has(-1), edges: [marked(first[0] + 5, first[1]), marked(first[0], first[1] + 5),
+    marked(last[0] + 5, last[1] + cell), marked(last[0] + cell, last[1] + 5)],
+    inside: marked(first[0] + 5, first[1] + 5) };
+}"""
+
+
+@pytest.mark.parametrize("viewport", [COLUMN, PHONE], ids=["column", "phone"])
+@pytest.mark.parametrize("layer, read", [("output", ["c5", "f6"]), ("f6", ["c5"])])
+def test_a_strip_that_is_read_whole_is_outlined_at_its_units_alone(visit, viewport, layer, read):
+    page = visit(viewport=viewport, expected="willReadFrequently")
+    control(page, "Layer").select_option(layer)
+    settle(page)
+    for name in read:
+        assert page.evaluate(OUTLINED, name) == {"stray": False, "edges": [True] * 4, "inside": False}
+
+
 @pytest.mark.parametrize("layer", SIZES)
 def test_a_unit_has_the_value_and_the_field_that_torch_gives_it(visit, layer):
     """The field is where the gradient of a unit can be other than zero: a network of ones with average pooling."""

@@ -16,18 +16,20 @@ from cnncourse.widgets.shape import GEOMETRY, LARGEST_GRID, RANGES, grid_sides
 EVERY_SETTING = st.fixed_dictionaries({name: st.integers(*RANGES[name]) for name in GEOMETRY})
 
 
-def torch_output(view, input, kernel, stride, padding, dilation):
-    """How torch answers ones with a kernel of ones → (H′, W′), and the gradient at the input."""
-    x = torch.ones(1, 1, input, input, requires_grad=True)
+def torch_output(view, input, kernel, output_padding, **options):
+    """How torch answers ones with a kernel of ones → (H′, W′), and the gradient at the input. Numbers or pairs."""
+    x = torch.ones(1, 1, *np.broadcast_to(input, 2), requires_grad=True)
     operation = functional.conv2d if view == "forward" else functional.conv_transpose2d
-    y = operation(x, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding, dilation=dilation)
+    if view == "transposed":
+        options["output_padding"] = output_padding
+    y = operation(x, torch.ones(1, 1, *np.broadcast_to(kernel, 2)), **options)
     y.sum().backward()
     return y[0, 0].detach(), x.grad[0, 0]
 
 
-def empty_in_torch(input, kernel, stride, padding, dilation):
+def empty_in_torch(input, kernel, stride, padding, dilation, output_padding):
     """torch lets a transposed convolution answer with no pixel at all, though not with fewer."""
-    return padding * 2 == (input - 1) * stride + dilation * (kernel - 1) + 1
+    return padding * 2 == (input - 1) * stride + dilation * (kernel - 1) + output_padding + 1
 
 
 # --- the arithmetic -----------------------------------------------------------------------------------------------
@@ -49,7 +51,8 @@ def test_what_fits_fits_in_torch_and_has_its_size(values, view):
         windows, pixels, grid = grid_sides(view, **values)
     except ValueError as error:
         if "at most 32 are shown" in str(error):
-            assert torch_output(view, **values)[0].shape[0] + 2 * values["padding"] > LARGEST_GRID
+            before, after = values["padding"], max(0, values["padding"] - values["output_padding"])
+            assert before + torch_output(view, **values)[0].shape[0] + after > LARGEST_GRID
             return
         if view == "transposed" and "crops" in str(error) and empty_in_torch(**values):
             return
@@ -59,11 +62,10 @@ def test_what_fits_fits_in_torch_and_has_its_size(values, view):
     assert min(windows, pixels) >= 1
     output, _ = torch_output(view, **values)
     assert tuple(output.shape) == ((windows,) * 2 if view == "forward" else (pixels,) * 2)
-    assert grid == pixels + 2 * values["padding"] <= LARGEST_GRID
+    added = values["output_padding"] if view == "transposed" else 0
+    assert grid == values["padding"] + pixels + max(0, values["padding"] - added) <= LARGEST_GRID
     if view == "forward":
-        expected = scratch.conv_output_size(
-            values["input"], values["kernel"], values["stride"], values["padding"], values["dilation"]
-        )
+        expected = scratch.conv_output_size(*(values[name] for name in GEOMETRY[:5]))
         assert windows == expected
 
 
@@ -91,6 +93,83 @@ def test_counts_are_what_torch_counts(values):
     geometry["padding"] = min(geometry["padding"], 1)
     explorer = ShapeExplorer(view="transposed", **geometry)
     np.testing.assert_array_equal(explorer.counts(), torch_output("transposed", **geometry)[0])
+
+
+PAIRS = st.fixed_dictionaries(
+    {
+        name: st.one_of(st.integers(*RANGES[name]), st.tuples(*2 * [st.integers(*RANGES[name])]))
+        for name in GEOMETRY
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PAIRS, st.sampled_from(["forward", "transposed"]))
+def test_numbers_and_pairs_are_accepted_where_torch_accepts_them(values, view):
+    """The explorer refuses what torch refuses, and beyond that only what is too large to show or has no pixel."""
+    axes = [
+        {name: value[axis] if isinstance(value, tuple) else value for name, value in values.items()}
+        for axis in (0, 1)
+    ]
+    try:
+        explorer = ShapeExplorer(view=view, step=0, **values)
+    except traitlets.TraitError as error:
+        if "at most 32 are shown" in str(error) or (
+            view == "transposed" and any(empty_in_torch(**axis) for axis in axes)
+        ):
+            return
+        with pytest.raises(RuntimeError):
+            torch_output(view, **values)
+        return
+    output, gradient = torch_output(view, **values)
+    apart = any(isinstance(value, tuple) for value in values.values())
+    assert explorer.output == (tuple(output.shape) if apart else output.shape[0])
+    np.testing.assert_array_equal(explorer.counts(), gradient if view == "forward" else output)
+    assert {name: getattr(explorer, name) for name in GEOMETRY} == values
+
+
+def test_output_padding_chooses_among_the_sizes_that_a_convolution_brings_to_one():
+    for added in (0, 1, 2):
+        explorer = ShapeExplorer(view="transposed", input=4, kernel=3, stride=3, output_padding=added)
+        layer = torch.nn.ConvTranspose2d(1, 1, 3, stride=3, padding=1, output_padding=added)
+        assert layer(torch.zeros(1, 1, 4, 4)).shape[-1] == explorer.output == 3 * 3 - 2 + 3 + added
+        assert scratch.conv_output_size(explorer.output, 3, 3, 1) == 4
+
+
+@pytest.mark.parametrize("view", ["forward", "transposed"])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_groups_cost_what_torch_counts(view, groups):
+    values = dict(input=(6, 5), kernel=(4, 1), stride=(2, 1), padding=(1, 0))
+    explorer = ShapeExplorer(view=view, in_channels=6, out_channels=12, groups=groups, **values)
+    layer = torch.nn.Conv2d if view == "forward" else torch.nn.ConvTranspose2d
+    layer = layer(6, 12, (4, 1), stride=(2, 1), padding=(1, 0), groups=groups, bias=False)
+    with FlopCounterMode(display=False) as counter:
+        output = layer(torch.zeros(1, 6, 6, 5))
+    assert explorer.weights() == layer.weight.numel()
+    assert explorer.multiply_adds() == counter.get_total_flops() // 2
+    assert explorer.output == tuple(output.shape[2:])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 24), st.integers(1, 24))
+def test_groups_are_legal_where_they_are_in_torch(channels_in, channels_out, groups):
+    values = dict(in_channels=channels_in, out_channels=channels_out, groups=groups)
+    try:
+        torch.nn.Conv2d(channels_in, channels_out, 3, groups=groups)
+    except ValueError:
+        with pytest.raises(traitlets.TraitError, match="groups must divide in_channels and out_channels"):
+            ShapeExplorer(**values)
+    else:
+        assert ShapeExplorer(**values).groups == groups
+
+
+def test_a_pair_of_equal_numbers_stays_a_pair():
+    explorer = ShapeExplorer(input=8, kernel=(3, 3), stride=1, padding=[1, 0])
+    assert (explorer.input, explorer.kernel, explorer.padding) == (8, (3, 3), (1, 0))
+    assert explorer.output == (8, 6)
+    explorer.kernel, explorer.padding = 3, 1
+    assert explorer.output == 8
+    assert divmod(ShapeExplorer(input=(7, 5), kernel=3, stride=1, padding=0).step, 3) == (2, 1)
 
 
 @pytest.mark.parametrize("view", ["forward", "transposed"])
@@ -126,6 +205,16 @@ def test_cost_is_what_torch_counts(view):
         ("step", 16, "step must be a whole number from 0 to 15, the last window, got 16"),
         ("view", "backward", "view must be one of forward, transposed, got 'backward'"),
         ("show_counts", "yes", "show_counts"),
+        ("kernel", (3, 8), "the width of kernel must be a whole number from 1 to 7, got 8"),
+        ("padding", (-1, 0), "the height of padding must be a whole number from 0 to 6, got -1"),
+        (
+            "stride",
+            (1, 2, 3),
+            r"stride must be a whole number from 1 to 4 or a pair of them, got \(1, 2, 3\)",
+        ),
+        ("output_padding", 4, "output_padding must be a whole number from 0 to 3, got 4"),
+        ("groups", 0, "groups must be a whole number from 1 to 4096, got 0"),
+        ("groups", 3, "groups=3 does not fit: .* and out_channels=16 makes no 3 equal groups"),
         (
             "dilation",
             4,
@@ -163,6 +252,15 @@ def test_what_does_not_fit_together_is_refused_with_the_reason():
         ShapeExplorer(view="transposed", input=1, kernel=3, padding=0).view = "forward"
     with pytest.raises(traitlets.TraitError, match="does not fit"):
         ShapeExplorer(step=3, input=3, kernel=7)
+    with pytest.raises(
+        traitlets.TraitError, match="output padding 2 is smaller than neither stride 2 nor dilation 1"
+    ):
+        ShapeExplorer(view="transposed", stride=2).output_padding = 2
+    assert ShapeExplorer(output_padding=3).output == 4  # a convolution has none
+    with pytest.raises(
+        traitlets.TraitError, match=r"kernel=\(3, 7\) does not fit .* spans 1·\(7 − 1\) \+ 1 = 7 pixels"
+    ):
+        ShapeExplorer(input=(9, 3), padding=0).kernel = (3, 7)
 
 
 def test_settings_that_only_fit_together_are_set_together():
@@ -186,7 +284,7 @@ def test_the_output_follows_and_can_be_observed_but_not_set():
     with pytest.raises(traitlets.TraitError, match="read-only"):
         explorer.output = 3
     with pytest.raises(
-        TypeError, match=r"does not know output; it knows dilation, in_channels, input, kernel"
+        TypeError, match=r"does not know output; it knows dilation, groups, in_channels, input, kernel"
     ):
         ShapeExplorer(output=3)
 

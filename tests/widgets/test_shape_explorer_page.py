@@ -1,5 +1,6 @@
 """ShapeExplorer in a page: its arithmetic is scratch's and torch's, its sliders stay legal, everyone can use it."""
 
+import contextlib
 import itertools
 import json
 import random
@@ -17,7 +18,9 @@ from cnncourse import scratch
 from cnncourse.widgets import KernelExplorer, ShapeExplorer
 from cnncourse.widgets.shape import GEOMETRY, RANGES, grid_sides
 
-SLIDERS = {name: f"{name.capitalize()} {letter}" for name, letter in zip(GEOMETRY, "Hkspd", strict=True)}
+LETTERS = dict(zip(GEOMETRY, ["H", "k", "s", "p", "d", "p′"], strict=True))
+SLIDERS = {name: f"{name.replace('_', ' ').capitalize()} {letter}" for name, letter in LETTERS.items()}
+PLAIN = GEOMETRY[:5]  # what a convolution has; output padding is of the transposed one
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,13 @@ def address(publish):
         one=same,
         back=back,
         floor=ShapeExplorer(input=8, kernel=3, stride=2, padding=0, step=0).page_html(),
+        apart=ShapeExplorer(
+            input=(9, 12), kernel=(3, 5), stride=(2, 1), padding=(1, 0), dilation=(1, 2)
+        ).page_html(),
+        added=ShapeExplorer(
+            view="transposed", input=(4, 5), kernel=(3, 2), stride=(2, 3), padding=0, output_padding=(1, 2)
+        ).page_html(),
+        grouped=ShapeExplorer(in_channels=8, out_channels=16, groups=4).page_html(),
         large=ShapeExplorer(input=16, kernel=7, stride=1, padding=6, show_counts=True).page_html(),
         two=KernelExplorer(photographs={"dark": np.zeros((8, 8), np.uint8)}).page_html() + same + back,
     )
@@ -95,11 +105,13 @@ def drawn_settings(count, seed=0):
     ]
 
 
-def torch_answer(view, input, kernel, stride, padding, dilation):
-    """Ones through a kernel of ones in torch → (output, gradient at the input)."""
-    x = torch.ones(1, 1, input, input, requires_grad=True)
+def torch_answer(view, input, kernel, output_padding, **options):
+    """Ones through a kernel of ones in torch → (output, gradient at the input). Numbers or pairs."""
+    x = torch.ones(1, 1, *np.broadcast_to(input, 2), requires_grad=True)
     operation = functional.conv2d if view == "forward" else functional.conv_transpose2d
-    y = operation(x, torch.ones(1, 1, kernel, kernel), stride=stride, padding=padding, dilation=dilation)
+    if view == "transposed":
+        options["output_padding"] = output_padding
+    y = operation(x, torch.ones(1, 1, *np.broadcast_to(kernel, 2)), **options)
     y.sum().backward()
     return y[0, 0].detach().numpy(), x.grad[0, 0].numpy()
 
@@ -125,13 +137,61 @@ def test_sizes_and_counts_equal_scratch_and_torch(modules):
         output, gradient = torch_answer(**values)
         assert output.shape == (answer["output"],) * 2
         if values["view"] == "forward":
-            numbers = [values[name] for name in GEOMETRY]
+            numbers = [values[name] for name in PLAIN]
             assert answer["output"] == scratch.conv_output_size(*numbers)
         expected = gradient if values["view"] == "forward" else output
         counts = np.array(answer["counts"])[values["padding"] : values["padding"] + pixels]
         np.testing.assert_array_equal(np.outer(counts, counts), expected, err_msg=str(values))
         assert answer["unread"] == np.flatnonzero(expected.sum(axis=1) == 0).tolist()
     assert fitting > 100
+
+
+def drawn_pairs(count, seed):
+    """Numbers and pairs, legal or not."""
+    draw = random.Random(seed)
+    one = {name: lambda name=name: draw.randint(*RANGES[name]) for name in GEOMETRY}
+    return [
+        {"view": draw.choice(["forward", "transposed"])}
+        | {name: [one[name](), one[name]()] for name in GEOMETRY}
+        for _ in range(count)
+    ]
+
+
+def test_the_explorer_refuses_what_torch_refuses_and_says_why(modules):
+    """Legal in the explorer and in torch; beyond that the explorer has its largest grid, and at least one pixel."""
+    drawn = drawn_pairs(400, seed=7)
+    answers = modules.evaluate(
+        f"""async (drawn) => {{ {MODULE}
+          return drawn.map((settings) => {{
+            const axes = shape.axesOf(settings);
+            const reasons = axes.filter((axis) => !shape.fitsTogether(axis)).map(shape.misfit);
+            const fits = shape.bothFit(settings);
+            const output = shape.outputOf(settings);
+            return {{ fits, reasons, output, cost: fits && shape.costOf(settings, 12, 8, 4) }};
+          }});
+        }}""",
+        drawn,
+    )
+    seen = {True: 0, False: 0}
+    for values, answer in zip(drawn, answers, strict=True):
+        try:
+            output = torch_answer(**values)[0].shape
+        except RuntimeError:
+            output = None
+        seen[answer["fits"]] += 1
+        if answer["fits"]:
+            assert output == tuple(answer["output"]), values
+            explorer = ShapeExplorer(in_channels=12, out_channels=8, groups=4, **values)
+            assert answer["cost"]["multiplyAdds"] == explorer.multiply_adds()
+            assert answer["cost"]["weights"] == explorer.weights()
+            real = 8 * 3 * int(explorer.counts().sum())
+            assert answer["cost"]["border"] == explorer.multiply_adds() - real
+        else:
+            assert answer["reasons"] and all(answer["reasons"])
+            beyond = "are shown at most" in " ".join(answer["reasons"])
+            empty = output is not None and 0 in output
+            assert output is None or beyond or empty, (values, answer)
+    assert min(seen.values()) > 50
 
 
 def test_taps_and_readers_are_those_of_torch(modules):
@@ -205,9 +265,11 @@ def check_change(name, wish, before, after, reason):
         if fits({**others, "view": wish}):
             assert others.items() <= after.items() and reason == ""
         else:
-            changed = [key for key in GEOMETRY if after[key] != before[key]]
-            assert changed in (["input"], ["input", "dilation"])
-            assert re.match(rf"Input is {after['input']} now: at {before['input']}, ", reason)
+            changed = [key for key in ("output_padding", "input", "dilation") if after[key] != before[key]]
+            assert changed == sorted(changed, key=["output_padding", "input", "dilation"].index) != []
+            for key in changed:
+                label = key.replace("_", " ").capitalize()
+                assert f"{label} is {after[key]} now: at {before[key]}, " in reason
         return
     assert others.items() <= after.items()
     legal = [value for value in range(RANGES[name][0], RANGES[name][1] + 1) if fits({**others, name: value})]
@@ -217,11 +279,21 @@ def check_change(name, wish, before, after, reason):
         assert reason == ""
     else:
         limit = "at most" if wish > nearest else "at least"
-        assert reason.startswith(f"{name.capitalize()} is {limit} {nearest} here: at {wish}, ")
+        assert reason.startswith(
+            f"{name.replace('_', ' ').capitalize()} is {limit} {nearest} here: at {wish}, "
+        )
 
 
 def test_any_sequence_of_changes_stays_legal(modules):
-    start = {"view": "forward", "input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
+    start = {
+        "view": "forward",
+        "input": 7,
+        "kernel": 3,
+        "stride": 1,
+        "padding": 1,
+        "dilation": 1,
+        "output_padding": 0,
+    }
     apply = f"""async ([start, wishes]) => {{ {MODULE}
       let settings = start;
       return wishes.map(([name, wish]) => {{
@@ -246,11 +318,48 @@ def test_any_sequence_of_changes_stays_legal(modules):
     assert clamped > 20
 
 
+def test_one_axis_changes_and_the_other_stays(modules):
+    """Any sequence of changes of single axes stays legal in both; a reason names its axis."""
+    draw = random.Random(3)
+    wishes = [
+        (name, draw.randint(0, 1), draw.randint(*RANGES[name])) for name in draw.choices(GEOMETRY, k=200)
+    ]
+    wishes.insert(100, ("view", 0, "transposed"))
+    start = {"view": "forward"} | {
+        name: [value] * 2 for name, value in zip(GEOMETRY, (7, 3, 1, 1, 1, 0), strict=True)
+    }
+    answers = modules.evaluate(
+        f"""async ([start, wishes]) => {{ {MODULE}
+          let settings = start;
+          return wishes.map(([name, axis, wish]) => {{
+            const value = name === "view" ? wish : settings[name].map((old, at) => (at === axis ? wish : old));
+            const changed = shape.change(settings, name, value);
+            settings = changed.settings;
+            return changed;
+          }});
+        }}""",
+        [start, wishes],
+    )
+    before, reasons = start, 0
+    for (name, axis, wish), answer in zip(wishes, answers, strict=True):
+        after = answer["settings"]
+        for each in (0, 1):
+            assert fits({key: value if key == "view" else value[each] for key, value in after.items()})
+        if name != "view":
+            assert all(after[key][1 - axis] == before[key][1 - axis] for key in GEOMETRY)
+            assert all(after[key] == before[key] for key in GEOMETRY if key != name)
+            label = f"{name.replace('_', ' ').capitalize()} {['height', 'width'][axis]} is at "
+            assert answer["reason"] == "" if after[name][axis] == wish else answer["reason"].startswith(label)
+            reasons += answer["reason"] != ""
+        before = after
+    assert reasons > 20
+
+
 def test_sliders_pushed_at_random_stay_legal(visit):
     """The same at the controls themselves: what the sliders and the words show is what the state holds."""
     page = visit()
     draw = random.Random(5)
-    wishes = [(name, draw.randint(*RANGES[name])) for name in draw.choices(GEOMETRY, k=70)]
+    wishes = [(name, draw.randint(*RANGES[name])) for name in draw.choices(PLAIN, k=70)]
     wishes += [
         ("view", "transposed"),
         ("padding", 6),
@@ -259,23 +368,32 @@ def test_sliders_pushed_at_random_stay_legal(visit):
         ("stride", 1),
         ("input", 16),
     ]
-    wishes += [("kernel", 7), ("dilation", 4), ("view", "forward"), ("padding", 0), ("input", 1)]
+    wishes += [("stride", 4), ("output_padding", 3), ("dilation", 4), ("stride", 1), ("dilation", 1)]
+    wishes += [
+        ("output_padding", 1),
+        ("stride", 2),
+        ("stride", 1),
+        ("output_padding", 0),
+        ("kernel", 7),
+        ("dilation", 4),
+    ]
+    wishes += [("view", "forward"), ("padding", 0), ("input", 1)]
     seen = page.evaluate(
         """async (wishes) => {
           const root = document.querySelector("[data-explorer=shape]");
-          const sliders = [...root.querySelectorAll(".x-sliders input")];
-          const names = ["input", "kernel", "stride", "padding", "dilation"];
+          const all = () => [...root.querySelectorAll(".x-sliders input, .x-added input")];
+          const names = ["input", "kernel", "stride", "padding", "dilation", "output_padding"];
           const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const seen = [];
           for (const [name, wish] of [["", 0], ...wishes]) {
-            const slider = sliders[names.indexOf(name)];
+            const slider = all()[names.indexOf(name)];
             if (name === "view") root.querySelector(`input[value=${wish}]`).click();
             else if (slider) {
               slider.value = wish;
               slider.dispatchEvent(new Event("input"));
             }
             await frames();
-            seen.push([JSON.parse(root.dataset.state), sliders.map((slider) => Number(slider.value)),
+            seen.push([JSON.parse(root.dataset.state), all().map((slider) => Number(slider.value)),
               root.querySelector(".x-remark .x-fault").textContent]);
           }
           return seen;
@@ -285,7 +403,7 @@ def test_sliders_pushed_at_random_stay_legal(visit):
     reasons = set()
     for (name, wish), (before, _, _), (after, shown, reason) in zip(wishes, seen, seen[1:], strict=False):
         check_change(name, wish, before, after, reason)
-        assert shown == [after[key] for key in GEOMETRY]
+        assert shown == [after[key] for key in (GEOMETRY if after["view"] == "transposed" else PLAIN)]
         assert 0 <= after["step"] < after["windows"] == grid_sides(after["view"], **geometry(after))[0] ** 2
         reasons.add(re.sub(r"-?\d+", "#", reason.partition(": ")[2]))
     assert reasons == {
@@ -293,6 +411,7 @@ def test_sliders_pushed_at_random_stay_legal(visit):
         "at #, the kernel would span # pixels, and the padded input has #.",
         "at #, cropping # on every side would leave nothing of # pixels.",
         "at #, the output would be # pixels wide before it is cropped, and # are shown at most.",
+        "at #, output padding # would be smaller than neither stride # nor dilation #.",
     }
 
 
@@ -326,7 +445,7 @@ def test_the_slider_shows_where_it_cannot_go(visit):
             """(range) => ["--before", "--after"].map((name) =>
                  Number(range.parentElement.querySelector(".x-legal").style.getPropertyValue(name)))"""
         )
-        for name in GEOMETRY
+        for name in PLAIN
     }
     assert shares == {
         "input": [pytest.approx((3 - 1) / 15), 0],
@@ -362,7 +481,7 @@ def test_the_formula_has_the_numbers_and_the_remark_says_what_they_mean(visit):
         control(page, "input").fill("16")  # so that every setting can be chosen on the way
         choose(page, **values, input=input)
         text = page.locator(".x-equation").evaluate(
-            """(formula) => [...formula.children].map((line) => {
+            """(formula) => [...formula.querySelectorAll(".x-line")].map((line) => {
                  for (const top of line.querySelectorAll(".x-fraction > :first-child")) top.after(" / ");
                  return line.textContent;
                }).join("")"""
@@ -379,7 +498,7 @@ def test_transposed_has_its_own_formula_and_remark(visit):
     seen = state(page)
     assert (seen["view"], seen["output"]) == ("transposed", (4 - 1) * 2 - 2 * 1 + 1 * (3 - 1) + 1)
     formula = page.locator(".x-equation").inner_text().replace("\n", "")
-    assert "(4 − 1)·2 − 2·1 + 1·(3 − 1) + 1 = 7" in formula
+    assert "(4 − 1)·2 − 2·1 + 1·(3 − 1) + 0 + 1 = 7" in formula
     assert page.locator(".x-remark").inner_text() == (
         "A convolution with these settings turns 7 and 8 alike into 4; the transposed one turns 4 into 7. "
         "Every output pixel sums 1 to 4 products."
@@ -392,6 +511,247 @@ def test_transposed_has_its_own_formula_and_remark(visit):
     page.get_by_role("radio", name="forward").check()
     settle(page)
     assert page.locator(".x-remark").inner_text().startswith("Rows and columns 1 and 2 are never read")
+
+
+def test_height_and_width_are_apart_and_together_again(visit):
+    page = visit()
+    together = state(page)
+    box = page.get_by_role("checkbox", name="Height and width apart")
+    box.check()
+    settle(page)
+    apart = state(page)
+    assert geometry(apart) == {name: [together[name]] * 2 for name in GEOMETRY}
+    assert apart["output"] == [7, 7] and apart["step"] == together["step"]
+    page.get_by_role("slider", name="Kernel width kw").fill("7")
+    page.get_by_role("slider", name="Padding width pw").fill("0")
+    page.get_by_role("slider", name="Stride height sh").fill("3")
+    settle(page)
+    seen = state(page)
+    assert (seen["kernel"], seen["padding"], seen["stride"]) == ([3, 7], [1, 0], [3, 1])
+    assert seen["output"] == [3, 1] and seen["windows"] == 3
+    explorer = ShapeExplorer(**geometry(seen))
+    assert (seen["weights"], seen["multiply_adds"]) == (explorer.weights(), explorer.multiply_adds())
+    assert page.locator(".x-output .x-size").first.inner_text() == "3 × 1"
+    page.get_by_role("slider", name="Dilation width dw").fill("2")
+    settle(page)
+    assert page.locator(".x-remark .x-fault").inner_text() == (
+        "Dilation width is at most 1 here: at 2, the kernel would span 13 pixels, and the padded input has 7."
+    )
+    box.uncheck()
+    settle(page)
+    assert geometry(state(page)) == geometry(together) | {"stride": 3}
+    assert page.locator(".x-remark .x-fault").inner_text() == (
+        "The width is as the height again: kernel, stride and padding."
+    )
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert state(page) == together
+
+
+def test_apart_each_axis_has_its_formula_its_marks_and_its_words(visit):
+    page = visit("apart")
+    seen = state(page)
+    assert (seen["input"], seen["output"]) == ([9, 12], [5, 4])
+    assert page.get_by_role("checkbox", name="Height and width apart").is_checked()
+    label = page.locator(".x-equation").get_attribute("aria-label")
+    assert label == (
+        "Output height: floor of (9 + 2·1 − 1·(3 − 1) − 1) / 2, plus 1 = 5; "
+        "Output width: floor of (12 + 2·0 − 2·(5 − 1) − 1) / 1, plus 1 = 4"
+    )
+    page.mouse.click(*place_of(page, "output", (2, 3), seen["output"]))
+    page.mouse.move(5, 5)
+    settle(page)
+    assert state(page)["step"] == 2 * 4 + 3
+    assert page.locator(".x-sentence").inner_text() == (
+        "Step 12 of 20: output (2, 3) reads rows 3 to 5, columns 3, 5, 7, 9 and 11 of the input."
+    )
+    inside = {tuple(index) for index in state(page)["lit"]}
+    assert inside == lit_in_torch(state(page))
+    panel(page, "output").focus()
+    for key, at in [("End", [2, 3]), ("PageDown", [4, 3]), ("Home", [4, 0]), ("ArrowDown", [4, 0])]:
+        page.keyboard.press(key)
+        assert state(page)["at"] == at
+    for values, words in [
+        (dict(kernel=(2, 3), stride=(3, 1), input=(8, 5), padding=0, dilation=1),
+         "Rows 2 and 5 are never read, 10 of 40 pixels."),
+        (dict(kernel=(3, 3), stride=(1, 2), input=(5, 6), padding=0, dilation=1),
+         "Width: The floor drops a remainder of 1: no window reaches the last column of the input. "
+         "Column 5 is never read, 5 of 30 pixels."),
+        (dict(kernel=(1, 3), stride=1, input=(5, 6), padding=(0, 1), dilation=1),
+         "Every pixel is read at least twice, at most 3 times."),
+    ]:  # fmt: skip
+        explorer = ShapeExplorer(step=0, **values)
+        remark = page.evaluate(
+            f"""async (given) => {{ {MODULE}
+              return shape.remarkOn(shape.setApart({{ view: "forward", ...given }}, true)); }}""",
+            {name: getattr(explorer, name) for name in GEOMETRY},
+        )
+        assert remark == words
+        assert (explorer.counts() == 0).sum() == (
+            int(words.split(" of ")[-2].split()[-1]) if "never" in words else 0
+        )
+
+
+def place_of(page, name, spot, sides):
+    """Where a cell of a grid without a border lies on the screen."""
+    seen = state(page)
+    axes = [{key: seen[key][axis] for key in GEOMETRY} for axis in (0, 1)]
+    most = max(grid_sides(seen["view"], **axis)[2] for axis in axes)
+    box = panel(page, name).bounding_box()
+    size = box["width"] / most
+    return [
+        box[axis] + (box["width"] - sides[index] * size) / 2 + (spot[index] + 0.5) * size
+        for index, axis in ((1, "x"), (0, "y"))
+    ]
+
+
+def test_output_padding_adds_rows_and_columns_at_the_end(visit):
+    page = visit("added")
+    seen = state(page)
+    output = torch.nn.ConvTranspose2d(1, 1, (3, 2), stride=(2, 3), output_padding=(1, 2))(
+        torch.zeros(1, 1, 4, 5)
+    )
+    assert seen["output"] == [*output.shape[2:]] == [10, 16]
+    assert seen["unread"] == [[9], [2, 5, 8, 11, 14, 15]]
+    assert "added by output padding" in page.locator(".x-output .x-note").inner_text()
+    assert "Row 9 and columns 2, 5, 8, 11, 14 and 15 get nothing" in page.locator(".x-remark").inner_text()
+    page.mouse.move(*place_of(page, "output", (9, 3), seen["output"]))
+    settle(page)
+    words = "Output (9, 3), added by output padding, gets nothing from the input, only the bias."
+    assert page.locator(".x-sentence").inner_text() == words
+    label = page.locator(".x-equation").get_attribute("aria-label")
+    assert label.startswith("Output height: (4 − 1)·2 − 2·0 + 1·(3 − 1) + 1 + 1 = 10; ")
+    page.get_by_role("slider", name="Stride height").fill("1")
+    settle(page)
+    assert page.locator(".x-remark .x-fault").inner_text() == (
+        "Stride height is at least 2 here: "
+        "at 1, output padding 1 would be smaller than neither stride 1 nor dilation 1."
+    )
+    page.get_by_role("radio", name="forward").check()
+    settle(page)
+    assert page.get_by_role("slider", name="Output padding").count() == 0
+
+
+def test_output_padding_of_both_axes_is_drawn_with_a_line(visit):
+    page = visit("back", expected="willReadFrequently")
+    dark = """(canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4) {
+        if (data[at + 3] > 200 && data[at] + data[at + 1] + data[at + 2] < 200) count += 1;
+      }
+      return count / width;
+    }"""
+    picture = panel(page, "output").locator(".x-picture")
+    assert picture.evaluate(dark) < 0.1
+    choose(page, output_padding=1)
+    assert state(page)["output"] == 8
+    assert picture.evaluate(dark) > 2  # 2.5 pixels wide, along two sides
+    remark = page.locator(".x-remark").inner_text()
+    assert (
+        "turns 7 and 8 alike into 4; the transposed one turns 4 into 8, chosen by its output padding."
+        in remark
+    )
+
+
+# --- groups ---------------------------------------------------------------------------------------------------------
+
+
+def test_groups_are_folded_until_they_are_wanted(visit):
+    page = visit()
+    assert not control(page, "Output channel").is_visible()
+    page.get_by_text("Groups: which input channels feed").click()
+    settle(page)
+    assert control(page, "Output channel").is_visible()
+    assert control(visit("grouped"), "Output channel").is_visible()
+
+
+def test_groups_feed_and_weigh_as_in_torch(visit):
+    page = visit("grouped")
+    layer = torch.nn.Conv2d(8, 16, 3, groups=4, bias=False)
+    torch.nn.init.ones_(layer.weight)
+    for channel in (0, 5, 15):
+        control(page, "Output channel").fill(str(channel))
+        settle(page)
+        x = torch.ones(1, 8, 3, 3, requires_grad=True)
+        layer(x)[0, channel].sum().backward()
+        first, last = x.grad[0, :, 1, 1].nonzero().flatten()[[0, -1]].tolist()
+        assert page.locator(".x-feeding").inner_text() == (
+            f"Output channel {channel} is in group {channel // 4} of 4 "
+            f"and reads input channels {first} to {last} alone."
+        )
+    assert spoken(page, "reads input channels 6 to 7 alone.")
+    assert page.locator(".x-weighing").inner_text() == (
+        f"Weight {tuple(layer.weight.shape)}: 288 parameters, 4,608 multiply-adds; in one group (16, 8, 3, 3): "
+        "1,152 parameters, 18,432 multiply-adds, 4 times as many."
+    )
+    assert state(page)["weights"] == layer.weight.numel() and state(page)["groups"] == 4
+    page.get_by_role("radio", name="transposed").check()
+    settle(page)
+    back = torch.nn.ConvTranspose2d(8, 16, 3, groups=4)
+    assert (
+        page.locator(".x-weighing")
+        .inner_text()
+        .startswith(f"Weight {tuple(back.weight.shape)}: 288 parameters")
+    )
+
+
+def test_only_legal_groups_are_offered_and_others_are_refused_in_words(visit):
+    page = visit("grouped")
+    options = page.get_by_label("Groups g").locator("option").all_inner_texts()
+    assert options == ["1", "2", "4", "8, depthwise"]
+    rule = "Groups must divide channels in and channels out, 8 and 16: 1, 2, 4 and 8. "
+    assert page.locator(".x-groups > .x-note").inner_text() == (
+        rule + "3 cannot be: 8 channels in do not make 3 equal groups."
+    )
+    field = page.get_by_label("Channels out")
+    field.fill("18")
+    assert field.get_attribute("aria-invalid") == "true"
+    field.press("Enter")
+    assert (
+        page.get_by_role("alert").first.inner_text()
+        == "Channels out must be a multiple of groups, 4. It stays 16."
+    )
+    field.fill("12")
+    settle(page)
+    assert state(page)["weights"] == 12 * 2 * 9
+    page.get_by_role("button", name="Depthwise").click()
+    settle(page)
+    seen = state(page)
+    assert (seen["groups"], seen["weights"]) == (8, 16 * 9)
+    assert field.input_value() == "16"
+    assert page.locator(".x-groups .x-fault").inner_text() == (
+        "Channels out is 16 now: 12 channels do not make 8 equal groups."
+    )
+    assert "Depthwise: no two input channels meet." in page.locator(".x-feeding").inner_text()
+
+
+def test_pointing_at_the_groups_chooses_a_channel(visit):
+    page = visit("grouped")
+    stage = page.locator(".x-wiring .x-stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 10.5 / 16, box["y"] + box["height"] - 6)
+    settle(page)
+    assert control(page, "Output channel").input_value() == "10"
+    assert "group 2 of 4 and reads input channels 4 to 5" in page.locator(".x-feeding").inner_text()
+
+
+def test_legal_groups_are_those_of_torch(modules):
+    answers = modules.evaluate(
+        f"""async () => {{ {MODULE}
+          const axis = Array.from({{ length: 24 }}, (_, index) => index + 1);
+          return axis.flatMap((row) => axis.map((column) => shape.legalGroups(row, column))); }}"""
+    )
+    for at, legal in enumerate(answers):
+        channels_in, channels_out = 1 + at // 24, 1 + at % 24
+        accepted = []
+        for groups in range(1, 25):
+            with contextlib.suppress(ValueError):
+                torch.nn.Conv2d(channels_in, channels_out, 1, groups=groups)
+                accepted.append(groups)
+        assert legal == accepted
 
 
 def test_examples_are_what_they_are_called(visit):
@@ -556,9 +916,9 @@ def test_never_read_pixels_are_hatched(visit):
 def lit_in_torch(seen):
     """The cells that belong to the one that is pointed at, padding left out, by gradients of a convolution of ones."""
     size = dict(stride=seen["stride"], padding=seen["padding"], dilation=seen["dilation"])
-    ones = torch.ones(1, 1, seen["kernel"], seen["kernel"])
+    ones = torch.ones(1, 1, *np.broadcast_to(seen["kernel"], 2))
     row, column = seen["at"]
-    x = torch.ones(1, 1, seen["input"], seen["input"], requires_grad=True)
+    x = torch.ones(1, 1, *np.broadcast_to(seen["input"], 2), requires_grad=True)
     operation = functional.conv2d if seen["view"] == "forward" else functional.conv_transpose2d
     if seen["pointed"] == "output":
         operation(x, ones, **size)[0, 0, row, column].backward()
@@ -742,20 +1102,22 @@ def test_keys_change_what_they_should(visit):
     control(page, "kernel").press("End")
     control(page, "padding").press("PageDown")
     control(page, "dilation").press("Home")
-    assert geometry(state(page)) == {"input": 8, "kernel": 7, "stride": 1, "padding": 0, "dilation": 1}
+    expected = {"input": 8, "kernel": 7, "stride": 1, "padding": 0, "dilation": 1, "output_padding": 0}
+    assert geometry(state(page)) == expected
     control(page, "Example").press("ArrowDown")
     page.get_by_role("radio", name="forward").press("ArrowRight")
     assert state(page)["view"] == "transposed"
-    page.get_by_role("checkbox").press("Space")
-    assert page.get_by_role("checkbox").is_checked()
+    counts = page.get_by_role("checkbox", name="Count the")
+    counts.press("Space")
+    assert counts.is_checked()
     page.get_by_label("Channels in").press("ArrowUp")
     settle(page)
     assert state(page)["weights"] == 4 * 16 * state(page)["kernel"] ** 2
     page.get_by_role("button", name="Reset").press("Enter")
     settle(page)
-    assert geometry(state(page)) == {"input": 7, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1}
+    assert geometry(state(page)) == expected | {"input": 7, "kernel": 3, "padding": 1}
     assert state(page)["weights"] == 3 * 16 * 9 and state(page)["view"] == "forward"
-    assert not page.get_by_role("checkbox").is_checked()
+    assert not counts.is_checked()
     assert page.get_by_label("Channels in").input_value() == "3"
 
 
@@ -808,8 +1170,8 @@ def test_touch_points_steps_and_chooses(visit):
     assert state(page)["view"] == "transposed"
     control(page, "stride").tap()  # in the middle of 1 … 4
     assert state(page)["stride"] in (2, 3)
-    page.get_by_role("checkbox").tap()
-    assert page.get_by_role("checkbox").is_checked()
+    page.get_by_role("checkbox", name="Count the").tap()
+    assert page.get_by_role("checkbox", name="Count the").is_checked()
     page.get_by_role("button", name="Play").tap()
     page.wait_for_function(
         "JSON.parse(document.querySelector('[data-explorer=shape]').dataset.state).step !== 13"

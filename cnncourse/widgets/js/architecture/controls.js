@@ -4,7 +4,7 @@ const NONE = "";
 
 /** A field for a whole number where what is not legal is replaced by the nearest that is, and one sentence says so. */
 class NearestField extends NumberField {
-  /** `legal(wish)` → the nearest legal number; `say(wish, taken)` → the sentence. */
+  /** `legal(wish)` → the nearest legal number; `say(wish, taken)` → the sentence, with null for what is no number. */
   constructor({ legal, say, ...rest }) {
     super({ whole: true, step: 1, limits: () => [1, Infinity], ...rest });
     Object.assign(this, { legal, say });
@@ -21,7 +21,7 @@ class NearestField extends NumberField {
       this.write(taken);
     } else if (!final) input.setAttribute("aria-invalid", "true");
     else {
-      this.fault.textContent = typed ? this.say(wish, taken) : "";
+      this.fault.textContent = this.say(typed ? wish : null, taken);
       input.value = taken;
       this.write(taken);
     }

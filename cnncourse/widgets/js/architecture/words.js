@@ -107,12 +107,14 @@ function legalText(model) {
   return legalSizes(model).map(one).join(" or ");
 }
 
+/** What became of a wish, or of what was no number. */
+const fateOf = (wish, taken) => (wish === null ? `. It stays ${taken}.` : `, not ${format(wish)}: ${taken} is taken.`);
+
 const sizeFault = (model, wish, taken) =>
-  `${model} takes inputs of ${legalText(model)} pixels a side, not ${format(wish)}: ${taken} is taken.`;
+  `${model} takes inputs of ${legalText(model)} pixels a side${fateOf(wish, taken)}`;
 
 const countFault = (wish, taken) =>
-  `The classes must be a whole number from ${grouped(CLASSES[0])} to ${grouped(CLASSES[1])}, ` +
-  `not ${format(wish)}: ${grouped(taken)} is taken.`;
+  `The classes must be a whole number from ${grouped(CLASSES[0])} to ${grouped(CLASSES[1])}${fateOf(wish, grouped(taken))}`;
 
 /** A network of the map in one sentence. */
 function dotSentence({ model, parameters, multiply_adds }, others) {

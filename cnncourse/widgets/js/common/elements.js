@@ -90,11 +90,12 @@ function check(label, onchange = () => {}) {
 
 /**
  * A field for a number within `limits()`, a whole one if so wanted. What is not legal is marked while it is typed; when
- * it is left, `fault` says why it does not count, and the number is again what `read()` gives.
+ * it is left, `fault` says why it does not count, and the number is again what `read()` gives. `refuse(value)` may say
+ * why a number within the limits does not count either.
  */
 class NumberField {
-  constructor({ label, letter = "", limits, whole = false, step, read, write, fault }) {
-    Object.assign(this, { label, limits, whole, read, write, fault });
+  constructor({ label, letter = "", limits, whole = false, step, read, write, fault, refuse = () => "" }) {
+    Object.assign(this, { label, limits, whole, read, write, fault, refuse });
     const id = uniqueId();
     this.input = make("input", {
       id, type: "number", class: "x-number", step, enterkeyhint: "done", inputmode: whole ? "numeric" : "decimal",
@@ -108,12 +109,13 @@ class NumberField {
     const [low, high] = this.limits();
     const value = Number(input.value);
     const kind = whole ? Number.isInteger(value) : Number.isFinite(value);
-    const legal = input.value !== "" && kind && value >= low && value <= high;
+    const inside = input.value !== "" && kind && value >= low && value <= high;
+    const rule = inside ? this.refuse(value)
+      : `${this.label} must be a ${whole ? "whole " : ""}number from ${format(low)} to ${format(high)}`;
+    const legal = rule === "";
     input.toggleAttribute("aria-invalid", false);
     if (!legal && !final) input.setAttribute("aria-invalid", "true");
-    this.fault.textContent = legal || !final ? ""
-      : `${this.label} must be a ${whole ? "whole " : ""}number from ${format(low)} to ${format(high)}. ` +
-        `It stays ${format(this.read())}.`;
+    this.fault.textContent = legal || !final ? "" : `${rule}. It stays ${format(this.read())}.`;
     if (!legal && final) input.value = this.read();
     if (legal) this.write(value);
   }

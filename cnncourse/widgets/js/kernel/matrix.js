@@ -44,10 +44,11 @@ class Matrix {
     const tight = values.some((value) => !this.fits(format(value, 0)));
     this.table.classList.toggle("x-tight", tight);
     const fits = tight ? this.fitsTight : this.fits;
+    const texts = fitAll(values, fits, text);
     values.forEach((value, index) => {
       const cell = this.cells[index];
       const background = color(value);
-      cell.textContent = text(value, fits);
+      cell.textContent = texts[index];
       cell.style.backgroundColor = css(background);
       cell.style.color = inkOn(background);
       if (outside) {

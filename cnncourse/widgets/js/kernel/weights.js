@@ -1,6 +1,7 @@
 // The kernel's cells: each a text field that also understands arrow keys and dragging.
 
 const LARGEST_WEIGHT = 1000;
+const WEIGHT_RULE = `A weight must be a number from ${MINUS}${LARGEST_WEIGHT} to ${LARGEST_WEIGHT}.`;
 
 const exactWeight = (weight) => {
   const parts = Number(weight.toFixed(4)) === weight ? null : fraction(weight);
@@ -74,7 +75,9 @@ class WeightGrid {
     const kernel = this.read();
     const step = kernel.flat().every(Number.isInteger) ? 1 : 0.05;
     const weight = Math.round((kernel[u][v] + steps * step) * 1e6) / 1e6;
-    this.keep(u, v, clamp(weight, -LARGEST_WEIGHT, LARGEST_WEIGHT));
+    const kept = clamp(weight, -LARGEST_WEIGHT, LARGEST_WEIGHT);
+    this.fault.textContent = kept === weight ? "" : `${WEIGHT_RULE} This one stays ${weightText(kept)}.`;
+    this.keep(u, v, kept);
   }
 
   take(input, u, v, final) {
@@ -84,22 +87,21 @@ class WeightGrid {
     const kept = weightText(this.read()[u][v]);
     input.toggleAttribute("aria-invalid", false);
     if (!legal && final) {
-      this.fault.textContent =
-        weight === null
-          ? `“${input.value}” is not a number. The weight stays ${kept}.`
-          : `A weight lies between ${MINUS}${LARGEST_WEIGHT} and ${LARGEST_WEIGHT}. This one stays ${kept}.`;
+      const given = weight === null ? `“${input.value}” is not a number. ` : "";
+      this.fault.textContent = `${given}${WEIGHT_RULE} This one stays ${kept}.`;
       input.value = exactWeight(this.read()[u][v]);
     } else if (legal) this.fault.textContent = "";
     if (!legal && !final) input.setAttribute("aria-invalid", "true");
   }
 
   show(kernel, tint) {
+    const texts = fitAll(kernel.flat(), this.fits, weightText);
     kernel.flat().forEach((weight, index) => {
       const input = this.cells[index];
       const color = tint(weight);
       input.style.backgroundColor = css(color);
       input.style.color = inkOn(color);
-      if (document.activeElement !== input) input.value = weightText(weight, this.fits);
+      if (document.activeElement !== input) input.value = texts[index];
     });
   }
 

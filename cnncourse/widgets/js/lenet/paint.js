@@ -60,14 +60,34 @@ function markReceived(sheet, { y, x, size }) {
   drawFrame(sheet, x * step + inset, y * step + inset, edge, edge);
 }
 
+/** Around all units of a strip, whose last row may be shorter. */
+function outlineStrip({ context, ratio }, { maps }, { across, cell, corner }) {
+  const [[left, top], [lastLeft, lastTop]] = [corner(0), corner(maps - 1)];
+  const [right, lastRight] = [corner(Math.min(across, maps) - 1)[0] + cell, lastLeft + cell];
+  const step = lastRight < right ? lastTop : lastTop + cell;
+  context.lineWidth = 1.5 * ratio;
+  context.beginPath();
+  context.moveTo(left, top);
+  for (const turn of [[right, top], [right, step], [lastRight, step], [lastRight, lastTop + cell], [left, lastTop + cell]]) {
+    context.lineTo(...turn);
+  }
+  context.closePath();
+  context.stroke();
+}
+
 /** What the pointed unit sees of a layer before its own; in its own, the unit and its map in frames. */
 function markLayer(sheet, layer, { name, seen: { [layer.name]: seen } }) {
   if (!seen) return;
-  const { context, width, height, ratio, palette } = sheet;
-  const { corner, cell } = layoutOf(layer, width, ratio);
+  const { context, width, ratio, palette } = sheet;
+  const layout = layoutOf(layer, width, ratio);
+  const { corner, cell } = layout;
   const { y, x, size } = seen;
-  context.strokeStyle = context.fillStyle = css(palette.mark);
+  context.strokeStyle = css(palette.mark);
   const own = layer.name === name;
+  if (!own && layer.side === 1) { // it is read whole
+    outlineStrip(sheet, layer, layout);
+    return;
+  }
   for (const map of seen.maps ?? Array.from({ length: layer.maps }, (_, index) => index)) {
     const [left, top] = corner(map);
     const box = [left + x * cell, top + y * cell, size * cell, size * cell];
@@ -81,8 +101,6 @@ function markLayer(sheet, layer, { name, seen: { [layer.name]: seen } }) {
       drawFrame(sheet, box[0] - room, box[1] - room, box[2] + 2 * room, box[3] + 2 * room);
     }
   }
-  // A strip is read whole: one line below it.
-  if (!own && layer.side === 1) context.fillRect(0, height - 2 * ratio, width, 2 * ratio);
 }
 
 /** Tiles of k × k numbers, `across` in a row, as large as they fit. */

@@ -4,13 +4,19 @@
 const roleOf = ({ view }, name) => ((name === "input") === (view === "forward") ? "pixels" : "windows");
 const panelOf = (settings, role) => (roleOf(settings, "input") === role ? "input" : "output");
 
-/** Where the cells of a grid are drawn on a square of `side`: all cells of both grids are of one size. */
+/** Where the cells of a grid are drawn on a square of `side`: all cells of both grids are of one size. Pairs are [y, x]. */
 function layoutOf(settings, role, side) {
-  const { grid, windows } = sides(settings);
-  const cell = side / grid >= 6 ? Math.floor((side - 2) / grid) : (side - 2) / grid;
-  const count = role === "pixels" ? grid : windows;
-  const border = role === "pixels" ? settings.padding : 0;
-  return { cell, count, border, corner: Math.floor((side - cell * count) / 2) };
+  const both = bothSides(settings);
+  const most = Math.max(...both.map(({ grid }) => grid));
+  const cell = side / most >= 6 ? Math.floor((side - 2) / most) : (side - 2) / most;
+  const pixels = role === "pixels";
+  const counts = both.map(({ grid, windows }) => (pixels ? grid : windows));
+  return {
+    cell, counts,
+    borders: both.map(({ before }) => (pixels ? before : 0)),
+    inside: both.map((axis) => (pixels ? axis.pixels : axis.windows)),
+    corners: counts.map((count) => Math.floor((side - cell * count) / 2)),
+  };
 }
 
 /** Gray for what is given, blue for what is computed. */
@@ -27,20 +33,21 @@ function writeInside(sheet, text, x, y, cell, color, most = 12) {
 }
 
 /** The lines of a grid, each once; dotted where the cells are not real. */
-function paintLines({ context, ratio }, x, y, cell, count, color, dotted = false) {
+function paintLines({ context, ratio }, [y, x], cell, [rows, columns], color, dotted = false) {
   if (cell < 4 * ratio) return;
   const width = Math.max(1, Math.round(ratio));
-  const end = count * cell;
   context.strokeStyle = css(color);
   context.lineWidth = width;
   if (dotted) context.setLineDash([2 * ratio, 2 * ratio]);
   context.beginPath();
-  for (let index = 0; index <= count; index += 1) {
-    const at = Math.round(index * cell) + width / 2;
-    context.moveTo(x, y + at);
-    context.lineTo(x + end + width, y + at);
-    context.moveTo(x + at, y);
-    context.lineTo(x + at, y + end + width);
+  const line = (index) => Math.round(index * cell) + width / 2;
+  for (let index = 0; index <= rows; index += 1) {
+    context.moveTo(x, y + line(index));
+    context.lineTo(x + columns * cell + width, y + line(index));
+  }
+  for (let index = 0; index <= columns; index += 1) {
+    context.moveTo(x + line(index), y);
+    context.lineTo(x + line(index), y + rows * cell + width);
   }
   context.stroke();
   context.setLineDash([]);
@@ -64,36 +71,51 @@ function paintHatch({ context, ratio, palette }, x, y, cell) {
 
 function paintWindows(sheet, name, { settings, step }) {
   const { context, palette } = sheet;
-  const { cell, count, corner } = layoutOf(settings, "windows", sheet.width);
-  for (let index = 0; index < count * count; index += 1) {
-    const [x, y] = [corner + (index % count) * cell, corner + Math.floor(index / count) * cell];
+  const { cell, counts, corners } = layoutOf(settings, "windows", sheet.width);
+  const [rows, columns] = counts;
+  for (let index = 0; index < rows * columns; index += 1) {
+    const [y, x] = [corners[0] + Math.floor(index / columns) * cell, corners[1] + (index % columns) * cell];
     const done = name === "input" || index <= step;
     context.fillStyle = css(done ? baseOf(palette, name) : palette.surface);
     context.fillRect(x, y, cell, cell);
   }
-  paintLines(sheet, corner, corner, cell, count, palette.line);
+  paintLines(sheet, corners, cell, counts, palette.line);
 }
 
 /** The cells of the pixels' grid: where they are, how many windows lie on them, and their color. */
 function pixelCells({ palette, width }, name, { settings, step, counted }) {
-  const { cell, count, border, corner } = layoutOf(settings, "pixels", width);
+  const { cell, borders, inside, corners } = layoutOf(settings, "pixels", width);
   const { surface, ink } = palette;
-  const counts = countsAlong(settings);
-  const most = Math.max(...counts) ** 2;
+  const [rows, columns] = axesOf(settings).map(countsAlong);
+  const most = Math.max(...rows) * Math.max(...columns);
   const reached = name === "output" ? writtenUpTo(settings, step) : () => true;
   const strong = name === "input" ? ink : palette.positive;
-  return counts.flatMap((down, r) => counts.map((across, c) => {
-    const outside = [r, c].some((index) => index < border || index >= count - border);
+  return rows.flatMap((down, r) => columns.map((across, c) => {
+    const outside = [r, c].some((index, axis) => index < borders[axis] || index >= borders[axis] + inside[axis]);
     const times = down * across;
     let color = outside ? mix(surface, ink, 0.03) : reached(r, c) ? baseOf(palette, name) : surface;
     if (counted && !outside) color = mix(surface, strong, 0.04 + (0.36 * times) / most);
-    return { x: corner + c * cell, y: corner + r * cell, outside, times, color };
+    return { x: corners[1] + c * cell, y: corners[0] + r * cell, outside, times, color };
   }));
+}
+
+/** A line before the last rows and the last columns, those that output padding adds. */
+function paintAdded(sheet, [top, left], cell, [rows, columns], added) {
+  const { context, ratio, palette } = sheet;
+  const [y, x] = [top + (rows - added[0]) * cell, left + (columns - added[1]) * cell];
+  context.beginPath();
+  context.moveTo(left, y);
+  if (added[0]) context.lineTo(x, y);
+  else context.moveTo(x, y);
+  if (added[1]) context.lineTo(x, top);
+  context.strokeStyle = css(palette.ink);
+  context.lineWidth = 2.5 * ratio;
+  context.stroke();
 }
 
 function paintPixels(sheet, name, scene) {
   const { context, palette, ratio } = sheet;
-  const { cell, count, border, corner } = layoutOf(scene.settings, "pixels", sheet.width);
+  const { cell, counts, borders, inside, corners } = layoutOf(scene.settings, "pixels", sheet.width);
   const { surface, line, muted } = palette;
   const cells = pixelCells(sheet, name, scene);
   for (const { x, y, color } of cells) {
@@ -102,14 +124,16 @@ function paintPixels(sheet, name, scene) {
   }
   const dotted = cell >= 10 * ratio;
   const outer = dotted ? mix(line, muted, 0.4) : mix(surface, line, 0.7);
-  if (border) paintLines(sheet, corner, corner, cell, count, outer, dotted);
+  if (counts.some((count, axis) => count > inside[axis])) paintLines(sheet, corners, cell, counts, outer, dotted);
   for (const { x, y, outside, times, color } of cells) {
     if (!outside && times === 0) paintHatch(sheet, x, y, cell);
     else if (scene.counted) writeInside(sheet, String(times), x, y, cell, outside ? css(muted) : inkOn(color));
     else if (outside && name === "input" && cell >= 15 * ratio) writeInside(sheet, "0", x, y, cell, css(muted), 11);
   }
-  const inner = corner + border * cell;
-  paintLines(sheet, inner, inner, cell, count - 2 * border, line);
+  const inner = corners.map((corner, axis) => corner + borders[axis] * cell);
+  paintLines(sheet, inner, cell, inside, line);
+  const added = addedOf(scene.settings);
+  if (added.some(Boolean)) paintAdded(sheet, inner, cell, inside, added);
 }
 
 function paintGrid(sheet, name, scene) {
@@ -121,8 +145,8 @@ function paintGrid(sheet, name, scene) {
 function paintMarks(sheets, { settings, counted, pointed: { of, at } }) {
   const lit = belongTo(settings, { of, at });
   const places = Object.fromEntries(Object.entries(sheets).map(([role, sheet]) => {
-    const { cell, border, corner } = layoutOf(settings, role, sheet.width);
-    return [role, { sheet, cell, spot: (index) => corner + (index + border) * cell }];
+    const { cell, borders, corners } = layoutOf(settings, role, sheet.width);
+    return [role, { sheet, cell, spot: (index, axis) => corners[axis] + (index + borders[axis]) * cell }];
   }));
   const other = places[of === "windows" ? "pixels" : "windows"];
   const { cell, spot, sheet: { context, ratio, palette: { mark, surface } } } = other;
@@ -130,7 +154,7 @@ function paintMarks(sheets, { settings, counted, pointed: { of, at } }) {
   const thick = clamp(cell / 5, 1, 3 * ratio);
   for (const [r, u] of lit[0]) {
     for (const [c, v] of lit[1]) {
-      const [x, y] = [spot(c), spot(r)];
+      const [y, x] = [spot(r, 0), spot(c, 1)];
       if (counted && of === "windows") {
         context.strokeStyle = css(mark);
         context.lineWidth = thick;
@@ -143,20 +167,31 @@ function paintMarks(sheets, { settings, counted, pointed: { of, at } }) {
       }
     }
   }
-  const frame = ({ sheet, cell: width, spot: place }, [r, c], side) => {
+  const frame = ({ sheet, cell: width, spot: place }, [r, c], [rows, columns]) => {
     const room = width < 10 * ratio ? 2 * ratio : 0; // what is small is framed from outside
-    drawFrame(sheet, place(c) - room, place(r) - room, side * width + 2 * room, side * width + 2 * room);
+    drawFrame(sheet, place(c, 1) - room, place(r, 0) - room, columns * width + 2 * room, rows * width + 2 * room);
   };
-  if (of === "windows") frame(other, [lit[0][0][0], lit[1][0][0]], spanOf(settings));
-  frame(places[of], at, 1);
+  if (of === "windows") frame(other, [lit[0][0][0], lit[1][0][0]], axesOf(settings).map(spanOf));
+  frame(places[of], at, [1, 1]);
 }
 
+// --- on paper ------------------------------------------------------------------------------------------------
+
 /** Both grids, one window and how the size of the output comes about → SVG. */
-function still({ step, show_counts: counted, in_channels: C, out_channels: O, ...settings }) {
+function still(state) {
+  const { step, show_counts: counted, in_channels: C, out_channels: O, groups, ...rest } = state;
+  const settings = setApart(rest, isApart(rest));
   const pointed = { of: "windows", at: windowOf(settings, step) };
   const scene = { settings, step, counted, pointed };
   const [side, left] = [330, 390];
-  const paper = new Paper(720, 24 + side + 74);
+  const cost = costOf(settings, C, O, groups);
+  const inGroups = groups === 1 ? "" : ` in ${groups} groups`;
+  const lines = [
+    ...settingLines(settings),
+    sentenceOn(settings, pointed),
+    `From ${plural(C, "channel")} to ${O}${inGroups}: ${plural(cost.weights, "weight")}, ${plural(cost.multiplyAdds, "multiply-add")}.`,
+  ].flatMap((line) => wrapped(line, 112));
+  const paper = new Paper(720, 24 + side + 14 + 20 * lines.length);
   const page = paper.sheet(0, 0, paper.width, paper.height);
   const sheets = {};
   ["input", "output"].forEach((name, index) => {
@@ -167,15 +202,6 @@ function still({ step, show_counts: counted, in_channels: C, out_channels: O, ..
   });
   paintMarks(sheets, scene);
   write(page, "→", 360, 24 + side / 2, { size: 22, align: "center" });
-  const { kernel, stride, padding, dilation } = settings;
-  const { output } = sides(settings);
-  const cost = costOf(settings, C, O);
-  const lines = [
-    `Kernel ${kernel} × ${kernel}, stride ${stride}, padding ${padding}, dilation ${dilation}. ` +
-      `Output: ${workedSize(settings, output)}.`,
-    sentenceOn(settings, pointed),
-    `From ${plural(C, "channel")} to ${O}: ${plural(cost.weights, "weight")}, ${plural(cost.multiplyAdds, "multiply-add")}.`,
-  ];
   lines.forEach((line, index) => write(page, line, 0, 24 + side + 18 + 20 * index, { size: 12.5 }));
   return paper.markup();
 }

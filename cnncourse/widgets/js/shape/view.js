@@ -1,6 +1,5 @@
 // ShapeExplorer: how big the output is, which pixels each window reads, and what that costs.
 
-const CHANNELS = [1, 4096];
 const YOUR_SETTINGS = "your own";
 const PRESETS = Object.fromEntries(
   [
@@ -16,18 +15,26 @@ const PRESETS = Object.fromEntries(
     ["transposed: twice the size", 4, 4, 2, 1, 1, "transposed"],
     ["transposed: a checkerboard", 5, 3, 2, 0, 1, "transposed"],
   ].map(([name, input, kernel, stride, padding, dilation, view = "forward"]) =>
-    [name, { view, input, kernel, stride, padding, dilation }]),
+    [name, { view, input, kernel, stride, padding, dilation, output_padding: 0 }]),
 );
+
+const LETTERS = { input: "H", kernel: "k", stride: "s", padding: "p", dilation: "d", output_padding: "p′" };
 
 /** A letter of the notation. */
 const variable = (letter) => make("i", { class: "x-letter" }, letter);
 
+/** The letter of a setting of both axes, or of one of them. */
+function letterOf(name, axis = null) {
+  if (axis === null || name === "input") return variable(axis === 1 ? "W" : LETTERS[name]);
+  return make("span", {}, variable(LETTERS[name]), make("sub", {}, AXES[axis][0]));
+}
+
 class ShapeView extends View {
   constructor(model) {
-    const names = ["view", ...GEOMETRY, "step", "show_counts", "in_channels", "out_channels"];
+    const names = ["view", ...GEOMETRY, "step", "show_counts", "in_channels", "out_channels", "groups"];
     const watched = Object.fromEntries(names.map((name) => [name, "settings"]));
     super(model, { name: "shape", title: "Shape explorer", watched });
-    this.settings = { view: "forward", input: 1, kernel: 1, stride: 1, padding: 0, dilation: 1 };
+    this.settings = { view: "forward", input: 1, kernel: 1, stride: 1, padding: 0, dilation: 1, output_padding: 0 };
     this.reason = "";
     this.pixel = null; // the pixel that was chosen instead of a window
     this.light = null; // the setting whose slider is used
@@ -50,16 +57,14 @@ class ShapeView extends View {
 
   setPixel(at) {
     this.player.pause();
-    const { padding } = this.settings;
-    const last = sides(this.settings).grid - padding - 1;
-    this.pixel = at.map((index) => clamp(index, -padding, last));
+    this.pixel = bothSides(this.settings).map(({ before, grid }, axis) => clamp(at[axis], -before, grid - before - 1));
     this.preview = null;
     this.speakPoint = true;
     this.ask();
   }
 
   hold({ of, at }) {
-    if (of === "windows") this.setStep(at[0] * sides(this.settings).windows + at[1]);
+    if (of === "windows") this.setStep(at[0] * acrossOf(this.settings) + at[1]);
     else this.setPixel(at);
   }
 
@@ -69,26 +74,39 @@ class ShapeView extends View {
     this.setAll(settings, reason);
   }
 
+  setAxis(name, axis, wish) {
+    const pair = this.settings[name];
+    this.setOne(name, isApart(this.settings) ? pair.map((value, index) => (index === axis ? wish : value)) : wish);
+  }
+
+  /** Height and width apart, or together again as the height is. */
+  setTogether(together) {
+    const lost = together ? GEOMETRY.filter((name) => new Set(this.settings[name]).size > 1) : [];
+    const reason = lost.length ? `The width is as the height again: ${joined(lost.map((name) => named(name).toLowerCase()))}.` : "";
+    this.setAll(setApart(this.settings, !together), reason);
+  }
+
   setAll(settings, reason = "") {
     this.player.pause();
     this.preview = null;
-    const [before, after] = [sides(this.settings).windows, sides(settings).windows];
-    const moved = windowOf(this.settings, this.step()).map((index) =>
-      before === 1 ? (after - 1) >> 1 : Math.round((index * (after - 1)) / (before - 1)));
+    const [before, after] = [this.settings, settings].map((each) => bothSides(each).map(({ windows }) => windows));
+    const moved = windowOf(this.settings, this.step()).map((index, axis) => (before[axis] === 1 ? (after[axis] - 1) >> 1
+      : Math.round((index * (after[axis] - 1)) / (before[axis] - 1))));
     this.settings = settings;
     this.reason = reason;
     this.pushes += 1;
-    this.set({ ...settings, step: moved[0] * after + moved[1] });
+    this.set({ ...settings, step: moved[0] * after[1] + moved[1] });
   }
 
   choosePreset(name) {
     this.pixel = null;
-    if (name in PRESETS) this.setAll({ ...PRESETS[name] });
+    if (name in PRESETS) this.setAll(setApart(PRESETS[name], isApart(this.settings)));
     else this.ask();
   }
 
   reset() {
     this.pixel = null;
+    this.grouping.channel = 0;
     this.reason = "";
     this.pushes += 1;
   }
@@ -104,37 +122,50 @@ class ShapeView extends View {
       label: "Convolution", options: [["forward", "forward"], ["transposed", "transposed"]],
       onchange: (view) => this.setOne("view", view),
     });
-    this.sliders = Object.fromEntries(GEOMETRY.map((name) => [name, this.buildSlider(name)]));
+    this.sliders = Object.fromEntries(GEOMETRY.map((name) => [name, AXES.map((_, axis) => this.buildSlider(name, axis))]));
+    this.sliderRow = make("div", { class: "x-sliders" });
+    this.addedRow = make("div", { class: "x-added" });
+    this.apart = check("Height and width apart", (apart) => this.setTogether(!apart));
     this.formula = make("div", { class: "x-equation", role: "img" });
     this.fault = make("div", { class: "x-fault" });
     this.remark = make("div");
     this.panels = { input: this.buildPanel("input"), output: this.buildPanel("output") };
+    this.grouping = new Grouping({
+      read: () => this.channels(), write: (changes) => this.set(changes), refresh: () => this.ask(),
+      say: (sentence) => this.spoken.say(sentence), open: this.get("groups") > 1,
+    });
     this.pointing = make("p", { class: "x-sentence" });
     return [
       make("div", { class: "x-bar" }, this.preset.element, this.view.element, this.resetButton()),
       make("div", { class: "x-pair" }, this.panels.input.element, operator("→"), this.panels.output.element),
       this.pointing,
       this.buildSteps(),
-      make("div", { class: "x-sliders" }, ...GEOMETRY.map((name) => this.sliders[name].element)),
+      this.sliderRow,
+      make("div", { class: "x-more" }, this.apart.element, this.addedRow),
       this.formula,
       make("div", { class: "x-remark" }, this.fault, this.remark),
       this.buildCosts(),
+      this.grouping.element,
     ];
   }
 
-  buildSlider(name) {
+  /** The slider of a setting: the height's is that of both while they are together. */
+  buildSlider(name, axis) {
     const [min, max] = RANGES[name];
-    const label = make("span", {}, `${capital(name)} `, variable(LETTERS[name]));
-    const made = slider({ label, min, max, oninput: (value) => this.setOne(name, value) });
+    const label = make("span");
+    const made = slider({ label, min, max, oninput: (value) => this.setAxis(name, axis, value) });
     const legal = make("div", { class: "x-legal", ...hidden });
     made.element.append(legal);
     for (const [start, end] of [["pointerenter", "pointerleave"], ["focusin", "focusout"]]) {
-      made.element.addEventListener(start, () => this.lightUp(name));
+      made.element.addEventListener(start, () => this.lightUp(isApart(this.settings) ? `${name} ${axis}` : name));
       made.element.addEventListener(end, () => this.lightUp(null));
     }
     const show = (settings) => {
-      const [low, high] = limits(settings, name);
-      made.show(settings[name]);
+      const of = isApart(settings) ? axis : null;
+      label.replaceChildren(`${named(name, of === null ? "" : ` ${AXES[axis]}`)} `, letterOf(name, of));
+      const own = axesOf(settings)[axis];
+      const [low, high] = limits(own, name);
+      made.show(own[name]);
       legal.style.setProperty("--before", (low - min) / (max - min));
       legal.style.setProperty("--after", (max - high) / (max - min));
     };
@@ -178,6 +209,7 @@ class ShapeView extends View {
     const channels = (name, label, letter) => new NumberField({
       label, letter: make("span", {}, " ", variable(letter)), limits: () => CHANNELS, whole: true, step: 1,
       read: () => this.get(name), write: (count) => this.set({ [name]: count }), fault: this.channelFault,
+      refuse: (count) => (count % this.groups() ? `${label} must be a multiple of groups, ${this.groups()}` : ""),
     });
     this.fields = [channels("in_channels", "Channels in", "C"), channels("out_channels", "Channels out", "O")];
     const cost = (label) => {
@@ -195,6 +227,16 @@ class ShapeView extends View {
       this.channelFault, this.wasted);
   }
 
+  /** The groups that are held, or the nearest number below that divides both. */
+  groups() {
+    return legalGroups(this.get("in_channels"), this.get("out_channels")).findLast((count) => count <= this.get("groups"));
+  }
+
+  /** The channels and groups that the cost is of. */
+  channels() {
+    return { channelsIn: this.get("in_channels"), channelsOut: this.get("out_channels"), groups: this.groups() };
+  }
+
   // Pointing ....................................................................................................
 
   /** What is looked at: under the mouse, else the chosen pixel, else the window of the step. */
@@ -206,9 +248,11 @@ class ShapeView extends View {
   onPoint(name, share, event) {
     const { marks } = this.panels[name];
     const of = roleOf(this.settings, name);
-    const { cell, count, border, corner } = layoutOf(this.settings, of, marks.width);
-    const at = share.map((value) => Math.floor((value * marks.width - corner) / cell));
-    if (at.every((index) => index >= 0 && index < count)) this.hover({ of, at: at.map((index) => index - border) }, event);
+    const { cell, counts, borders, corners } = layoutOf(this.settings, of, marks.width);
+    const at = share.map((value, axis) => Math.floor((value * marks.width - corners[axis]) / cell));
+    if (at.every((index, axis) => index >= 0 && index < counts[axis])) {
+      this.hover({ of, at: at.map((index, axis) => index - borders[axis]) }, event);
+    }
     else {
       if (event.type === "pointerdown") this.pixel = null;
       this.look(null);
@@ -217,23 +261,25 @@ class ShapeView extends View {
 
   onKey(name, event) {
     const of = roleOf(this.settings, name);
-    const { count, border } = layoutOf(this.settings, of, 1000);
-    const [first, last] = [-border, count - border - 1];
+    const { counts, borders } = layoutOf(this.settings, of, 1000);
+    const first = borders.map((border) => -border);
+    const last = counts.map((count, axis) => count - borders[axis] - 1);
     const [i, j] = of === "windows" ? windowOf(this.settings, this.step()) : this.pixel ?? this.middlePixel();
     if (event.key === "Escape" && this.pixel) {
       this.pixel = null;
       this.ask();
     }
     const at = placeOf(event, {
-      ...neighbors([i, j]), PageUp: [first, j], PageDown: [last, j], Home: [i, first], End: [i, last],
+      ...neighbors([i, j]), PageUp: [first[0], j], PageDown: [last[0], j], Home: [i, first[1]], End: [i, last[1]],
     });
-    if (at) this.hold({ of, at: at.map((index) => clamp(index, first, last)) });
+    if (at) this.hold({ of, at: clampAll(at, first, last) });
   }
 
   /** The pixel below the middle of the window. */
   middlePixel() {
-    const { stride, padding } = this.settings;
-    return windowOf(this.settings, this.step()).map((index) => index * stride - padding + (spanOf(this.settings) >> 1));
+    const axes = axesOf(this.settings);
+    return windowOf(this.settings, this.step()).map((index, axis) =>
+      index * axes[axis].stride - axes[axis].padding + (spanOf(axes[axis]) >> 1));
   }
 
   // From the model to the screen ................................................................................
@@ -243,16 +289,20 @@ class ShapeView extends View {
    * several settings that were changed together arrive one after the other.
    */
   readSettings() {
-    const held = Object.fromEntries(["view", ...GEOMETRY].map((name) => [name, this.get(name)]));
-    const changed = Object.keys(held).filter((name) => held[name] !== this.settings[name]);
-    if (!changed.length) return;
+    const given = Object.fromEntries(["view", ...GEOMETRY].map((name) => [name, this.get(name)]));
+    const held = isApart(given) ? setApart(given, true) : given;
+    const own = setApart(this.settings, isApart(held));
+    const changed = Object.keys(held).filter((name) => String(held[name]) !== String(own[name]));
+    if (!changed.length && isApart(this.settings) === isApart(held)) return;
     this.reason = "";
     this.preview = null;
-    const inRange = GEOMETRY.every((name) => held[name] >= RANGES[name][0] && held[name] <= RANGES[name][1]);
-    if (inRange && fitsTogether(held)) {
+    const isInRange = (value, [low, high]) => value >= low && value <= high;
+    const inRange = axesOf(held).every((axis) => GEOMETRY.every((name) => isInRange(axis[name], RANGES[name])));
+    if (inRange && bothFit(held)) {
       this.settings = held;
       return;
     }
+    this.settings = own;
     for (const name of changed) {
       const { settings, reason } = change(this.settings, name, held[name]);
       this.settings = settings;
@@ -263,22 +313,26 @@ class ShapeView extends View {
   answer() {
     this.readSettings();
     const { settings } = this;
-    const size = sides(settings);
-    const inside = (index) => index >= -settings.padding && index < size.grid - settings.padding;
-    if (this.pixel && !this.pixel.every(inside)) this.pixel = null;
+    const both = bothSides(settings);
+    const isInside = (index, axis) => index >= -both[axis].before && index < both[axis].grid - both[axis].before;
+    if (this.pixel && !this.pixel.every(isInside)) this.pixel = null;
     const pointed = this.pointed();
     this.scene = { settings, step: this.step(), counted: this.get("show_counts"), pointed };
-    this.cost = costOf(settings, this.get("in_channels"), this.get("out_channels"));
+    const { channelsIn, channelsOut, groups } = this.channels();
+    this.cost = costOf(settings, channelsIn, channelsOut, groups);
     const lit = belongTo(settings, pointed);
+    const unread = axesOf(settings).map(unreadOf);
     this.root.dataset.state = JSON.stringify({
-      ...settings, output: size.output, step: this.step(), windows: size.windows ** 2,
+      ...settings, output: outputOf(settings), step: this.step(), windows: windowsOf(settings),
       pointed: panelOf(settings, pointed.of), at: pointed.at,
       lit: lit[0].flatMap(([y]) => lit[1].map(([x]) => [y, x])),
-      unread: unreadOf(settings), weights: this.cost.weights, multiply_adds: this.cost.multiplyAdds,
+      unread: isApart(settings) ? unread : unread[0], weights: this.cost.weights, multiply_adds: this.cost.multiplyAdds, groups,
     });
+    const regrouped = this.outdated("told", groups);
     if (this.outdated("said", settings, this.reason)) {
       this.spoken.say([this.reason, summaryOf(settings), remarkOn(settings)].filter(Boolean).join(" "));
     } else if (this.speakPoint) this.spoken.say(sentenceOn(settings, pointed));
+    else if (regrouped) this.spoken.say(weighingOn(this.channels(), settings, this.cost));
     this.speakPoint = false;
   }
 
@@ -292,32 +346,51 @@ class ShapeView extends View {
     const sheets = Object.entries(this.panels).map(([name, { marks }]) => [roleOf(settings, name), this.sheet(marks)]);
     paintMarks(Object.fromEntries(sheets), scene);
     this.showCosts();
+    this.grouping.show(settings, this.cost, (canvas) => this.sheet(canvas), look);
     this.pointing.textContent = sentenceOn(settings, scene.pointed);
   }
 
   showGeometry() {
     const { settings } = this;
-    const { padding, view } = settings;
-    const forward = view === "forward";
-    const same = ([, preset]) => Object.entries(preset).every(([name, value]) => settings[name] === value);
+    const { view } = settings;
+    const [apart, forward] = [isApart(settings), view === "forward"];
+    const same = ([, preset]) => String(Object.values(setApart(preset, apart))) === String(Object.values(settings));
     this.preset.show(Object.entries(PRESETS).find(same)?.[0] ?? YOUR_SETTINGS);
     this.view.show(view);
-    for (const name of GEOMETRY) this.sliders[name].show(settings);
+    this.apart.box.checked = apart;
+    this.showSliders();
     for (const [name, panel] of Object.entries(this.panels)) {
-      const side = name === "input" ? settings.input : sides(settings).output;
+      const [rows, columns] = axesOf(settings).map((axis) => (name === "input" ? axis.input : sides(axis).output));
       [panel.size.textContent, panel.around.textContent] = sizeOf(settings, name);
       const moves = roleOf(settings, name) === "pixels" ? "Arrow keys choose a pixel" : "Arrow keys move the window";
-      panel.stage.setAttribute("aria-label", `${capital(name)}, ${side} by ${side}. ${moves}.`);
+      panel.stage.setAttribute("aria-label", `${capital(name)}, ${rows} by ${columns}. ${moves}.`);
     }
-    const dotted = padding ? (forward ? "Dotted: padding, all zeros." : "Dotted: cropped away.") : "";
-    const hatched = unreadOf(settings).length ? `Hatched: never ${forward ? "read" : "written to"}.` : "";
-    this.panels[panelOf(settings, "pixels")].note.textContent = `${dotted} ${hatched}`.trim();
+    const dotted = bothSides(settings).some(({ before, after }) => before + after);
+    const notes = [
+      dotted && (forward ? "Dotted: padding, all zeros." : "Dotted: cropped away."),
+      addedOf(settings).some(Boolean) && "Beyond the bold line: added by output padding.",
+      axesOf(settings).some((axis) => unreadOf(axis).length) && `Hatched: never ${forward ? "read" : "written to"}.`,
+    ];
+    this.panels[panelOf(settings, "pixels")].note.textContent = notes.filter(Boolean).join(" ");
     this.panels[panelOf(settings, "windows")].note.replaceChildren(
       ...hints("Point at a cell of either grid; a click holds it.", "Tap a cell of either grid."));
     this.counterText.textContent = forward ? "Count the reads" : "Count the products";
     this.fault.textContent = this.reason;
     this.remark.textContent = remarkOn(settings);
     this.showFormula();
+  }
+
+  /** Those of the view, one for both axes or one for each; where others are there, they are not put in again. */
+  showSliders() {
+    const { settings } = this;
+    const [apart, transposed] = [isApart(settings), settings.view === "transposed"];
+    if (this.outdated("sliders", apart, transposed)) {
+      const elements = (name) => this.sliders[name].slice(0, apart ? 2 : 1).map(({ element }) => element);
+      this.sliderRow.classList.toggle("x-apart", apart);
+      this.sliderRow.replaceChildren(...GEOMETRY.slice(0, 5).flatMap(elements));
+      this.addedRow.replaceChildren(...(transposed ? elements("output_padding") : []));
+    }
+    for (const sliders of Object.values(this.sliders)) for (const each of sliders) each.show(settings);
   }
 
   /** The number of a setting in the formula, while its slider is used. */
@@ -328,9 +401,19 @@ class ShapeView extends View {
     }
   }
 
-  /** The formula with letters, then with the numbers. */
+  /** The formula with letters, then with the numbers; of each axis where they are apart. */
   showFormula() {
     const { settings } = this;
+    const [apart, axes] = [isApart(settings), axesOf(settings)];
+    const shown = apart ? [0, 1] : [null];
+    this.formula.replaceChildren(...shown.map((axis) =>
+      make("div", { class: "x-lines" }, ...this.formulaLines(axes[axis ?? 0], axis))));
+    const words = apart ? axes.map((axis, index) => `Output ${AXES[index]}: ${workedSize(axis)}`) : [`Output: ${workedSize(axes[0])}`];
+    this.formula.setAttribute("aria-label", words.join("; "));
+    this.lightUp(this.light);
+  }
+
+  formulaLines(settings, axis) {
     const { view, stride } = settings;
     const { output, grid } = sides(settings);
     const span = (...content) => make("span", {}, ...content);
@@ -338,22 +421,20 @@ class ShapeView extends View {
     const divided = (top, bottom) => make("span", { class: "x-fraction" }, span(...top), span(bottom));
     const bracket = (text) => make("span", { class: "x-floor" }, text);
     const floor = (content) => span(bracket("⌊"), content, bracket("⌋"), " + 1");
-    const letter = (name) => variable(LETTERS[name]);
-    const number = (name) => make("span", { class: "x-of", "data-of": name }, settings[name]);
+    const letter = (name) => letterOf(name, axis);
+    const number = (name) => make("span", { class: "x-of", "data-of": axis === null ? name : `${name} ${axis}` }, settings[name]);
     const extent = (of) => [of("dilation"), "·(", of("kernel"), ` ${MINUS} 1)`];
     const forward = (of) =>
       floor(divided([of("input"), " + 2·", of("padding"), ` ${MINUS} `, ...extent(of), ` ${MINUS} 1`], of("stride")));
-    const transposed = (of) =>
-      span("(", of("input"), ` ${MINUS} 1)·`, of("stride"), ` ${MINUS} 2·`, of("padding"), " + ", ...extent(of), " + 1");
+    const transposed = (of) => span("(", of("input"), ` ${MINUS} 1)·`, of("stride"), ` ${MINUS} 2·`, of("padding"),
+      " + ", ...extent(of), " + ", of("output_padding"), " + 1");
     const size = view === "forward" ? forward : transposed;
-    const worked = view === "forward" ? [floor(divided([grid - spanOf(settings)], stride)), " = "] : [];
-    this.formula.replaceChildren(
-      line(span(variable("H"), "′ = "), size(letter)),
+    const worked = view === "forward" && axis === null ? [floor(divided([grid - spanOf(settings)], stride)), " = "] : [];
+    return [
+      line(span(letterOf("input", axis), "′ = "), size(letter)),
       line(" = ", size(number)),
       line(" = ", ...worked, make("b", { class: "x-value" }, output)),
-    );
-    this.formula.setAttribute("aria-label", `Output: ${workedSize(settings, output)}`);
-    this.lightUp(this.light);
+    ];
   }
 
   showSteps() {
@@ -367,12 +448,15 @@ class ShapeView extends View {
 
   showCosts() {
     const { cost, settings } = this;
-    const [C, O] = [this.get("in_channels"), this.get("out_channels")];
-    const { windows, output } = sides(settings);
-    const k = settings.kernel;
+    const { channelsIn: C, channelsOut: O, groups } = this.channels();
     for (const field of this.fields) field.show();
-    const weights = `${O} · ${C} · ${k}²`;
-    const rows = { values: `${O} · ${output}²`, weights, multiplyAdds: `${weights} · ${windows}²` };
+    const axes = axesOf(settings);
+    const squared = (count) => (isApart(settings) ? axes.map(count).join(" · ") : `${count(axes[0])}²`);
+    const weights = `${O} · ${C / groups} · ${squared(({ kernel }) => kernel)}`;
+    const rows = {
+      values: `${O} · ${squared((axis) => sides(axis).output)}`, weights,
+      multiplyAdds: `${weights} · ${squared((axis) => sides(axis).windows)}`,
+    };
     for (const [name, product] of Object.entries(rows)) {
       this.costs[name].value.textContent = grouped(cost[name]);
       this.costs[name].product.textContent = product;
