@@ -13,12 +13,13 @@ class KernelView extends View {
   constructor(model) {
     const watched = {
       photograph: "picture", photographs: "picture", drawing: "picture", padding: "picture", mode: "picture",
-      kernel: "kernel", stride: "kernel", kernel_name: "look", view: "look", point: "point",
+      kernel: "kernel", stride: "kernel", kernel_name: "look", view: "look", point: "point", step: "point",
+      layers: "layers", second_kernel: "layers", trace: "point",
     };
     const kept = Object.keys(watched).filter((name) => name !== "photographs");
     super(model, { name: "kernel", title: "Kernel explorer", watched, kept });
     this.decoded = new Map();
-    this.buffers = { input: new PixelBuffer(), output: new PixelBuffer() };
+    this.buffers = Object.fromEntries(["input", "output", ...LAYERS].map((name) => [name, new PixelBuffer()]));
   }
 
   // What the model holds, decoded ...............................................................................
@@ -59,6 +60,10 @@ class KernelView extends View {
     return clampAll(point, [0, 0], [rows - 1, columns - 1]);
   }
 
+  get isWalking() {
+    return this.get("step") !== null;
+  }
+
   nameOf(kernel) {
     const kernels = this.get("kernels");
     const names = [this.get("kernel_name"), ...Object.keys(kernels)];
@@ -80,7 +85,12 @@ class KernelView extends View {
       const middle = share * (axis === 0 ? after.height : after.width);
       return Math.round((middle + after.padding - after.k / 2) / after.stride);
     });
-    this.set({ point: this.inside(point, after) });
+    const [trace, step] = [this.get("trace"), this.get("step")];
+    const [layer, ...at] = trace ? placeIn({ ...this.state, trace }, after, trace) : ["kernel"];
+    this.set({
+      point: this.inside(point, after), trace: layer === "kernel" ? null : [layer, ...at],
+      step: step === null ? null : Math.min(step, after.k ** 2 - 1),
+    });
   }
 
   setKernel(kernel) {
@@ -103,19 +113,51 @@ class KernelView extends View {
     this.setKernel(kernel.map((row) => row.map((weight) => weight / total)));
   }
 
-  hold(point) {
+  /** Hold a pixel of a layer. In a walk the window goes to that pixel of the output, or the walk is over. */
+  hold([layer, ...at]) {
+    this.player.pause();
     this.preview = null;
     this.speakPoint = true;
-    this.set({ point: this.inside(point) });
+    const [, i, j] = placeIn(this.state, this.geometry(), [layer, ...at]);
+    const last = this.get("kernel").length ** 2 - 1;
+    if (layer === "kernel") this.set({ point: [i, j], trace: null, step: this.isWalking ? last : null });
+    else this.set({ trace: [layer, i, j], step: null });
+  }
+
+  /** While the window walks, what is shown is the pixel under it. */
+  look(place) {
+    super.look(this.isWalking ? null : place);
   }
 
   pointed() {
-    return this.inside(this.preview ?? this.get("point"));
+    return placeIn(this.state, this.geometry(), this.preview);
+  }
+
+  /** Add a product, a pixel or a row. */
+  walk(unit, playing = false) {
+    if (!playing) this.player.pause();
+    this.preview = null;
+    this.speakPoint = !playing;
+    const [point, step] = [this.inside(this.get("point")), this.get("step")];
+    this.set({ ...walkOn({ point, step }, unit, this.geometry()), trace: null });
+    return this.isWalking;
+  }
+
+  finish() {
+    this.player.pause();
+    this.set({ step: null });
+  }
+
+  addLayers(layers) {
+    const [i, j] = this.get("point").map((index) => index >> 1);
+    const { rows, columns } = sizeOfLayer("second", this.geometry());
+    const trace = layers && !this.isWalking && rows && columns ? placeIn(this.state, this.geometry(), ["second", i, j]) : null;
+    this.set({ layers, trace });
   }
 
   onOutput([y, x], event) {
     const { rows, columns } = this.geometry();
-    this.hover([Math.floor(y * rows), Math.floor(x * columns)], event);
+    this.hover(["kernel", Math.floor(y * rows), Math.floor(x * columns)], event);
   }
 
   onInput([y, x], event) {
@@ -123,7 +165,7 @@ class KernelView extends View {
     const row = y * (height + 2 * padding) - padding;
     const column = x * (width + 2 * padding) - padding;
     const nearest = (at) => Math.round((at + padding - k / 2) / stride);
-    const point = [nearest(row), nearest(column)];
+    const point = ["kernel", nearest(row), nearest(column)];
     if (!this.isDrawing) this.hover(point, event);
     else if (isPressed(event) || event.pointerType !== "touch") {
       this.look(point);
@@ -131,12 +173,15 @@ class KernelView extends View {
     }
   }
 
-  onOutputKey(event) {
-    const [i, j] = this.pointed();
+  /** Keys on the picture of a layer; they begin at the pixel that lies where another layer's is pointed at. */
+  onLayerKey(layer, event) {
+    const [from, ...at] = this.pointed();
+    const [rows, there] = [layer, from].map((name) => sizeOfLayer(name, this.geometry()).rows);
+    const [i, j] = at.map((index) => Math.floor((index * rows) / there));
     const point = placeOf(event, {
       ...neighbors([i, j]), PageUp: [i - 10, j], PageDown: [i + 10, j], Home: [i, 0], End: [i, Infinity],
     });
-    if (point) this.hold(point);
+    if (point) this.hold([layer, ...point]);
   }
 
   // Elements ....................................................................................................
@@ -161,7 +206,7 @@ class KernelView extends View {
         this.buildInput(), operator("⋆", "x-star"), this.buildKernel(), operator("="), this.buildOutput()),
       make("div", { class: "x-settings" },
         this.stride.element, this.padding.element, this.mode.element, this.view.element, this.formula),
-      this.buildMagnifier(),
+      this.buildLayers(), this.buildMagnifier(),
     ];
   }
 
@@ -224,7 +269,7 @@ class KernelView extends View {
     this.output = makeStage({
       onpoint: (share, event) => this.onOutput(share, event),
       onleave: () => this.look(null),
-      onkey: (event) => this.onOutputKey(event),
+      onkey: (event) => this.onLayerKey("kernel", event),
     });
     this.outputSize = make("span", { class: "x-size" });
     this.scale = make("div", { class: "x-scale-bar" });
@@ -237,21 +282,87 @@ class KernelView extends View {
       this.range);
   }
 
+  buildLayers() {
+    this.adder = check("Add layers: ReLU, pooling, a second kernel", (layers) => this.addLayers(layers));
+    const kernels = this.get("kernels");
+    this.second = choice({
+      label: "Second kernel", options: Object.keys(kernels).map((name) => [name, name]),
+      onchange: (name) => kernels[name] && this.set({ second_kernel: kernels[name] }),
+    });
+    this.panels = Object.fromEntries(LAYERS.map((layer) => [layer, this.buildLayer(layer)]));
+    this.small = make("div", { class: "x-note x-small-output" },
+      "The output is too small for 2 × 2 pooling: take a smaller stride, or more padding.");
+    this.row = make("div", { class: "x-layer-panels" },
+      make("div", { class: "x-note" }, "Point at a pixel of any picture: frames show what it depends on, back to the input."),
+      ...Object.values(this.panels).map(({ element }) => element));
+    return group("x-magnifier x-more-layers", "Layers",
+      make("div", { class: "x-adding" }, this.adder.element, this.second.element), this.small, this.row);
+  }
+
+  buildLayer(layer) {
+    const made = makeStage({
+      onpoint: ([y, x], event) => {
+        const { rows, columns } = sizeOfLayer(layer, this.geometry());
+        this.hover([layer, Math.floor(y * rows), Math.floor(x * columns)], event);
+      },
+      onleave: () => this.look(null),
+      onkey: (event) => this.onLayerKey(layer, event),
+    });
+    const range = make("div", { class: "x-note" });
+    return { ...made, range, element: group("x-panel", TITLES[layer], head(TITLES[layer]), made.stage, range) };
+  }
+
+  buildWalk() {
+    let pixels = 0;
+    const unit = () => unitAfter(pixels, this.geometry());
+    this.player = new Player({
+      start: () => {
+        pixels = 0;
+        if (!this.isWalking) this.walk("product", true);
+      },
+      next: () => {
+        const more = this.walk(unit(), true);
+        const { point, step } = this.state;
+        if (step === this.get("kernel").length ** 2 - 1) pixels += 1;
+        return more;
+      },
+      pace: () => paceOf(unit(), this.geometry()),
+    });
+    this.progress = make("span", { class: "x-note" });
+    this.whole = button("Whole output", () => this.finish(), { title: "Show all pixels again" });
+    return group("x-walk x-tools", "The window’s walk", this.player.element,
+      button("Next product", () => this.walk("product")), button("Next pixel", () => this.walk("pixel")),
+      button("First pixel", () => this.restart()), this.whole, this.progress);
+  }
+
+  restart() {
+    this.player.pause();
+    this.preview = null;
+    this.speakPoint = true;
+    this.set({ point: [0, 0], step: 0, trace: null });
+  }
+
   buildMagnifier() {
-    const pointer = (label, move) => slider({ label, min: 0, max: 1, oninput: (index) => this.hold(move(index)) });
-    this.row = pointer("Output row", (i) => [i, this.pointed()[1]]);
-    this.column = pointer("Output column", (j) => [this.pointed()[0], j]);
+    const pointer = (label, axis) => slider({
+      label, min: 0, max: 1,
+      oninput: (index) => this.hold(this.pointed().map((old, which) => (which === axis ? index : old))),
+    });
+    this.rowSlider = pointer("Output row", 1);
+    this.columnSlider = pointer("Output column", 2);
     this.matrices = ["Window", "Weights", "Products"].map((label) => new Matrix(label));
     const [windowed, weighted, products] = this.matrices.map(({ element }) => element);
+    this.operands = [operator("×"), weighted, operator("="), products];
+    this.matrixRow = make("div", { class: "x-panels x-matrices" }, windowed, ...this.operands);
     this.place = make("span");
     this.value = make("span", { class: "x-value" });
     this.aside = make("span", { class: "x-muted" });
+    this.field = make("div", { class: "x-note" });
     return group("x-magnifier", "One output pixel",
-      head("One output pixel",
-        ...hints("Point at the output; a click holds the pixel, arrow keys move it.", "Tap a pixel of the output.")),
-      make("div", { class: "x-pointing" }, this.row.element, this.column.element),
-      make("div", { class: "x-panels x-matrices" }, windowed, operator("×"), weighted, operator("="), products),
-      make("p", { class: "x-sum" }, this.place, this.value, this.aside));
+      head("One output pixel", ...holdHints(
+        "Point at the output; a click holds the pixel, arrow keys move it.", "Tap a pixel of the output.")),
+      this.buildWalk(),
+      make("div", { class: "x-pointing" }, this.rowSlider.element, this.columnSlider.element), this.matrixRow,
+      make("p", { class: "x-sum" }, this.place, this.value, this.aside), this.field);
   }
 
   // From the model to the screen ................................................................................
@@ -262,35 +373,68 @@ class KernelView extends View {
     if (this.outdated("padded", picture)) this.padded = pad(this.picture(), state.padding, state.mode);
     if (this.outdated("result", picture, kernel)) {
       this.result = crossCorrelate(this.padded, state.kernel, state.stride);
-      this.extent = extent(this.result.values);
+      this.extent = extentOf(this.result);
+    }
+    if (this.outdated("further", picture, kernel, state.layers && state.second_kernel)) {
+      this.layers = state.layers ? layersOf(this.result, state.second_kernel) : { kernel: this.result };
       this.spoken.say(this.summary());
     }
     const { padded, result } = this;
-    this.at = sumAt(state, padded, result, this.pointed());
+    this.scene = sceneOf(state, padded, this.layers, this.preview);
+    const { at, step, reached } = this.scene;
     const { stride, padding, mode } = state;
     this.root.dataset.state = JSON.stringify({
       photograph: pictureName(state), kernel: state.kernel, stride, padding, mode,
       input_shape: [padded.height - 2 * padding, padded.width - 2 * padding],
-      output_shape: [result.height, result.width], point: [this.at.i, this.at.j], window: this.at.patch, value: this.at.value,
+      output_shape: [result.height, result.width], point: [at.i, at.j], window: at.patch, value: at.value,
+      step, sum: step === null ? at.value : runningSums(at.products)[step], reached: reached.kernel,
+      layers: state.layers ? this.layersState() : null,
     });
+    if (this.speakPoint) this.spoken.say(this.pointWords());
+    this.speakPoint = false;
+  }
+
+  /** The layers in numbers: sizes and ranges, the pixel that is traced back, and what it depends on (in the input: its pixels). */
+  layersState() {
+    const { place: [layer, ...at], pixel, fields, layers } = this.scene;
+    const { padding, second_kernel } = this.state;
+    const there = LAYERS.filter((name) => name in layers);
+    return {
+      second_kernel, shapes: Object.fromEntries(there.map((name) => [name, [layers[name].height, layers[name].width]])),
+      ranges: Object.fromEntries(there.map((name) => [name, extentOf(layers[name])])),
+      layer, point: at, window: pixel.patch, value: pixel.value,
+      fields: { ...fields, input: fields.input.map((index) => index - padding) },
+    };
+  }
+
+  pointWords() {
+    const { before, value } = wordsOn(this.scene, this.state);
+    const [layer, i, j] = this.scene.place;
+    if (isAdding(this.scene)) return `${before}${value}.`;
+    return `${layer === "kernel" ? "Row" : `${TITLES[layer]}, row`} ${i}, column ${j}: ${value}. ${fieldWords(this.scene, this.state)}`.trim();
   }
 
   summary() {
     const values = this.extent.map((value) => format(value, 2)).join(" to ");
-    return `Kernel ${this.get("kernel_name")}. Output ${this.result.height} by ${this.result.width}, values ${values}.`;
+    const words = `Kernel ${this.get("kernel_name")}. Output ${this.result.height} by ${this.result.width}, values ${values}.`;
+    const { second } = this.get("layers") ? this.layers : {};
+    return second ? `${words} After the second kernel ${rangeOf(second).replace("×", "by")}.` : words;
   }
 
   /** Only what depends on something that changed is painted again; pointing moves the marks alone. */
   show() {
-    const { picture, kernel, look } = this.revision;
-    if (this.outdated("controls", picture, kernel, look)) this.showControls();
-    if (this.outdated("cells", this.get("kernel").length, look)) this.layCells();
+    const { picture, kernel, look, layers } = this.revision;
+    const { scene } = this;
+    if (this.outdated("controls", picture, kernel, look, layers)) this.showControls();
+    const side = scene.pixel.patch.length;
+    if (this.outdated("cells", this.get("kernel").length, side, look)) this.layCells(side);
     if (this.outdated("kernel", kernel, look)) this.showKernel();
     if (this.outdated("input", picture, look)) {
       this.input.stage.style.aspectRatio = `${this.padded.width} / ${this.padded.height}`;
       paintInput(this.sheet(this.input.picture), this.padded, this.get("padding"), this.buffers.input);
     }
-    if (this.outdated("output", picture, kernel, look)) this.showOutput();
+    if (this.outdated("output", picture, kernel, look, scene.reached.kernel)) this.showOutput();
+    if (this.outdated("layers", picture, kernel, look, layers, scene.reached.kernel)) this.showLayers();
     this.showMarks();
     this.showPoint();
   }
@@ -322,15 +466,25 @@ class KernelView extends View {
     this.credit.textContent = this.credit.title = drawing ? "" : this.get("photographs")[pictureName(this.state)].credit;
     this.output.stage.setAttribute("aria-label",
       `Output, ${rows} by ${columns}. Arrow keys move the pointed pixel, Page Up and Page Down by ten rows.`);
+
+    const layers = this.get("layers");
+    this.adder.box.checked = layers;
+    this.second.element.hidden = this.row.hidden = !layers;
+    this.small.hidden = !layers || "pool" in this.layers;
+    const name = this.nameOf(this.get("second_kernel"));
+    const names = Object.keys(this.get("kernels"));
+    this.second.offer((name === YOUR_KERNEL ? [...names, name] : names).map((text) => [text, text]));
+    this.second.show(name);
   }
 
-  /** Make the cells of all four grids and find out how much text they hold. */
-  layCells() {
+  /** Make the cells of all four grids and find out how much text they hold; `side` cells beside one another in the magnifier. */
+  layCells(side) {
     const k = this.get("kernel").length;
     this.weights.resize(k);
     this.root.style.setProperty("--k", k);
-    this.root.classList.toggle("x-many", k > 3);
-    for (const matrix of this.matrices) matrix.resize(k);
+    this.matrixRow.style.setProperty("--k", Math.max(side, 3));
+    this.root.classList.toggle("x-many", side > 3);
+    for (const matrix of this.matrices) matrix.resize(side);
     for (const matrix of this.matrices) matrix.measure();
     this.weights.measure();
   }
@@ -345,14 +499,15 @@ class KernelView extends View {
       flat === 0 ? "The weights sum to 0: flat areas give 0." : `The weights sum to ${format(flat, 4)}.`;
     const tooLarge = largestSize(kernel.flat()) / Math.abs(flat) > LARGEST_WEIGHT;
     this.normalizer.disabled = flat === 0 || Math.abs(flat - 1) < 1e-12 || tooLarge;
-    this.matrices[1].show(kernel.flat(), { color: tint, text: weightText });
   }
 
   showOutput() {
     const { stage, picture } = this.output;
-    this.legend = legendOf(this.state, this.extent);
+    this.legend = this.scene.legends.kernel;
     stage.style.aspectRatio = `${this.result.width} / ${this.result.height}`;
-    paintOutput(this.sheet(picture), this.result, this.legend, this.buffers.output);
+    const sheet = this.sheet(picture);
+    paintOutput(sheet, this.result, this.legend, this.buffers.output);
+    if (this.scene.step !== null) paintUnreached(sheet, this.result, this.scene.reached.kernel);
     const stops = Array.from({ length: 41 }, (_, stop) => css(shade(this.palette, this.legend.view, stop / 40)));
     this.scale.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     ticksOf(this.legend).forEach((text, index) => (this.ticks[index].textContent = text));
@@ -360,32 +515,83 @@ class KernelView extends View {
     this.range.textContent = `Values from ${values}${this.legend.clipped ? ", clipped in the picture." : "."}`;
   }
 
+  showLayers() {
+    if (!this.get("layers")) return;
+    const { layers, legends, reached, step } = this.scene;
+    for (const [layer, { stage, picture, range, element }] of Object.entries(this.panels)) {
+      element.hidden = !(layer in layers);
+      if (element.hidden) continue;
+      const { height, width } = layers[layer];
+      stage.style.aspectRatio = `${width} / ${height}`;
+      const sheet = this.sheet(picture);
+      paintOutput(sheet, layers[layer], legends[layer], this.buffers[layer]);
+      if (step !== null) paintUnreached(sheet, layers[layer], reached[layer]);
+      range.textContent = rangeOf(layers[layer]);
+      stage.setAttribute("aria-label", `${TITLES[layer]}, ${height} by ${width}. Arrow keys move the traced pixel.`);
+    }
+  }
+
   showMarks() {
+    const { fields, at, step, layers } = this.scene;
+    const { padding } = this.state;
     const input = this.sheet(this.input.marks);
-    markInput(input, this.padded, this.state, this.at);
-    const step = input.width / this.padded.width;
-    if (this.isDrawing && document.activeElement === this.input.stage) this.pad.mark(input, step, this.get("padding") * step);
-    markOutput(this.sheet(this.output.marks), this.result, this.at);
+    markInput(input, this.padded, padding, fields.input, pixelNow(this.state, at, step));
+    const wide = input.width / this.padded.width;
+    if (this.isDrawing && document.activeElement === this.input.stage) this.pad.mark(input, wide, padding * wide);
+    markBox(this.sheet(this.output.marks), this.result, fields.kernel);
+    if (!this.get("layers")) return;
+    for (const [layer, { marks }] of Object.entries(this.panels)) {
+      const sheet = this.sheet(marks);
+      if (fields[layer]) markBox(sheet, layers[layer], fields[layer]);
+    }
   }
 
   showPoint() {
-    const { i, j, patch, products, outside, value } = this.at;
-    const { view, from, to } = this.legend;
-    const [windowed, , multiplied] = this.matrices;
-    windowed.show(patch.flat(), { color: (pixel) => [pixel, pixel, pixel], text: fit, outside });
-    const exact = multiplied.show(products, { color: tintOf(this.palette, products), text: fit });
-    this.row.show(i, this.result.height - 1);
-    this.column.show(j, this.result.width - 1);
+    const { scene, state } = this;
+    const { place: [layer, i, j], pixel: { patch, products, outside, value }, at, step, output, legends } = scene;
+    const [windowed, weighted, multiplied] = this.matrices;
+    const weights = (layer === "second" ? state.second_kernel : state.kernel).flat();
+    this.matrixRow.hidden = layer === "relu";
+    for (const part of this.operands) part.hidden = !products;
+    const walk = step === null ? {} : { now: step };
+    const color = this.colorOf(layer);
+    const text = fit;
+    let exact = true;
+    if (products) {
+      weighted.show(weights, { color: tintOf(this.palette, weights), text: weightText, ...walk });
+      exact = multiplied.show(products, { color: tintOf(this.palette, products), text, ...walk, last: step ?? products.length });
+    } else if (layer === "pool") Object.assign(walk, { now: patch.flat().indexOf(value), mark: "largest" });
+    windowed.show(patch.flat(), { color, text, outside, ...walk });
+    const { rows, columns } = sizeOfLayer(layer, output);
+    this.rowSlider.show(i, rows - 1);
+    this.columnSlider.show(j, columns - 1);
 
-    this.place.textContent = `Row ${i}, column ${j}: ${spelledSum(products)} = `;
-    this.value.textContent = format(value, 4);
-    const rounded = !exact || Math.abs(Number(value.toFixed(4)) - value) > 1e-9;
-    const clipped = view === "picture" && (value < -1e-9 || value > 255 + 1e-9);
+    const words = wordsOn(scene, state);
+    this.place.textContent = words.before;
+    this.value.textContent = words.value;
+    const adding = isAdding(scene);
+    const shown = adding ? runningSums(products)[step] : value;
+    const rounded = !exact || Math.abs(Number(shown.toFixed(4)) - shown) > 1e-9;
+    const { view, from, to } = legends[layer];
+    const clipped = !adding && view === "picture" && (value < -1e-9 || value > 255 + 1e-9);
     this.aside.textContent = (rounded ? " (rounded for display)" : "") + (clipped ? ` shown as ${value < 0 ? 0 : 255}` : "");
-    const share = ((view === "magnitude" ? Math.abs(value) : value) - from) / (to - from);
-    this.needle.style.left = `${100 * clamp(share, 0, 1)}%`;
-    if (this.speakPoint) this.spoken.say(`Row ${i}, column ${j}: ${format(value, 4)}.`);
-    this.speakPoint = false;
+    this.field.textContent = fieldWords(scene, state);
+    const place = ((this.legend.view === "magnitude" ? Math.abs(at.value) : at.value) - this.legend.from) / (this.legend.to - this.legend.from);
+    this.needle.style.left = `${100 * clamp(place, 0, 1)}%`;
+    this.needle.hidden = adding;
+
+    this.whole.setAttribute("aria-disabled", !this.isWalking);
+    this.progress.textContent = step === null
+      ? `The walk begins at ${layer === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`}.`
+      : `${grouped(scene.reached.kernel)} of ${plural(output.rows * output.columns, "value")}`;
+  }
+
+  /** The color of a cell of the window: that of the picture it lies on. */
+  colorOf(layer) {
+    if (layer === "kernel") return (pixel) => [pixel, pixel, pixel];
+    const { view, from, to } = this.legend;
+    const sized = (value) => (view === "magnitude" ? Math.abs(value) : value);
+    return (value) => shade(this.palette, view, clamp((sized(value) - from) / (to - from), 0, 1));
   }
 }
 

@@ -94,12 +94,13 @@ class WeightGrid {
   }
 
   show(kernel, tint) {
+    const texts = alike(kernel.flat().map((weight) => weightText(weight, this.fits)));
     kernel.flat().forEach((weight, index) => {
       const input = this.cells[index];
       const color = tint(weight);
       input.style.backgroundColor = css(color);
       input.style.color = inkOn(color);
-      if (document.activeElement !== input) input.value = weightText(weight, this.fits);
+      if (document.activeElement !== input) input.value = texts[index];
     });
   }
 
