@@ -41,21 +41,22 @@ function sceneOf(state, padded, layers, looked = null) {
 /** True while some products of the window are not added yet. */
 const isAdding = ({ step, output }) => step !== null && step < output.k ** 2 - 1;
 
-/** The arithmetic of the pointed pixel: what is before its value, and the value. */
+const whereIs = ({ place: [layer, i, j] }) => `${layer === "kernel" ? "Row" : `${TITLES[layer]}, row`} ${i}, column ${j}`;
+
+/** The arithmetic of the pointed pixel: what is before its value or the sum so far, and that, in words and as a number. */
 function wordsOn(scene, { kernel }) {
-  const { place: [layer, i, j], pixel: { patch, products, value }, step } = scene;
-  const where = `${layer === "kernel" ? "Row" : `${TITLES[layer]}, row`} ${i}, column ${j}`;
+  const { place: [layer], pixel: { patch, products, value }, step } = scene;
+  const where = whereIs(scene);
   if (isAdding(scene)) {
     const [sums, weight] = [runningSums(products), weightText(kernel.flat()[step])];
     const before = step ? `${format(sums[step - 1], 4)} + ` : "";
     const product = `${format(patch.flat()[step], 4)} × ${weight.startsWith(MINUS) ? `(${weight})` : weight}`;
-    return {
-      before: `${where}, product ${step + 1} of ${products.length}: ${before}${product} = `, value: format(sums[step], 4),
-    };
+    const words = `${where}, product ${step + 1} of ${products.length}: ${before}${product} = `;
+    return { before: words, value: format(sums[step], 4), number: sums[step] };
   }
   const cells = patch.flat().map((cell) => format(cell, 2));
   const largest = `max(${(layer === "relu" ? ["0", ...cells] : cells).join(", ")})`;
-  return { before: `${where}: ${products ? spelledSum(products) : largest} = `, value: format(value, 4) };
+  return { before: `${where}: ${products ? spelledSum(products) : largest} = `, value: format(value, 4), number: value };
 }
 
 /** What a pixel of a further layer depends on, in words. */
@@ -64,4 +65,19 @@ function fieldWords({ place, fields: { input: [top, left, bottom, right] } }, { 
   const [rows, columns] = [[top, bottom], [left, right]].map((ends) =>
     ends.map((index) => format(index - padding)).join(" to "));
   return `It depends on ${bottom - top + 1} × ${right - left + 1} pixels of the input: rows ${rows}, columns ${columns}.`;
+}
+
+/** The share, 0 … 1, of its scale at which a value stands. */
+const shareOf = (value, { view, from, to }) => clamp(((view === "magnitude" ? Math.abs(value) : value) - from) / (to - from), 0, 1);
+
+/** What is said of a value that the picture cannot show. */
+function clippedWords({ place: [layer], pixel: { value }, legends }) {
+  const beyond = legends[layer].view === "picture" && (value < -1e-9 || value > 255 + 1e-9);
+  return beyond ? ` shown as ${value < 0 ? 0 : 255}` : "";
+}
+
+/** What is announced of the pointed pixel. */
+function spokenOn(scene, state) {
+  const { before, value } = wordsOn(scene, state);
+  return isAdding(scene) ? `${before}${value}.` : `${whereIs(scene)}: ${value}. ${fieldWords(scene, state)}`.trim();
 }

@@ -19,7 +19,7 @@ class KernelView extends View {
     const kept = Object.keys(watched).filter((name) => name !== "photographs");
     super(model, { name: "kernel", title: "Kernel explorer", watched, kept });
     this.decoded = new Map();
-    this.buffers = Object.fromEntries(["input", "output", ...LAYERS].map((name) => [name, new PixelBuffer()]));
+    this.buffers = { input: new PixelBuffer(), output: new PixelBuffer() };
   }
 
   // What the model holds, decoded ...............................................................................
@@ -64,9 +64,9 @@ class KernelView extends View {
     return this.get("step") !== null;
   }
 
-  nameOf(kernel) {
+  nameOf(kernel, name = this.get("kernel_name")) {
     const kernels = this.get("kernels");
-    const names = [this.get("kernel_name"), ...Object.keys(kernels)];
+    const names = [name, ...Object.keys(kernels)];
     return names.find((name) => kernels[name] && sameKernel(kernels[name], kernel)) ?? YOUR_KERNEL;
   }
 
@@ -283,33 +283,20 @@ class KernelView extends View {
   }
 
   buildLayers() {
-    this.adder = check("Add layers: ReLU, pooling, a second kernel", (layers) => this.addLayers(layers));
     const kernels = this.get("kernels");
-    this.second = choice({
-      label: "Second kernel", options: Object.keys(kernels).map((name) => [name, name]),
-      onchange: (name) => kernels[name] && this.set({ second_kernel: kernels[name] }),
+    this.further = new LayerPanels({
+      add: (layers) => this.addLayers(layers),
+      choose: (name) => kernels[name] && this.set({ second_kernel: kernels[name] }),
+      stages: (layer) => ({
+        onpoint: ([y, x], event) => {
+          const { rows, columns } = sizeOfLayer(layer, this.geometry());
+          this.hover([layer, Math.floor(y * rows), Math.floor(x * columns)], event);
+        },
+        onleave: () => this.look(null),
+        onkey: (event) => this.onLayerKey(layer, event),
+      }),
     });
-    this.panels = Object.fromEntries(LAYERS.map((layer) => [layer, this.buildLayer(layer)]));
-    this.small = make("div", { class: "x-note x-small-output" },
-      "The output is too small for 2 × 2 pooling: take a smaller stride, or more padding.");
-    this.row = make("div", { class: "x-layer-panels" },
-      make("div", { class: "x-note" }, "Point at a pixel of any picture: frames show what it depends on, back to the input."),
-      ...Object.values(this.panels).map(({ element }) => element));
-    return group("x-magnifier x-more-layers", "Layers",
-      make("div", { class: "x-adding" }, this.adder.element, this.second.element), this.small, this.row);
-  }
-
-  buildLayer(layer) {
-    const made = makeStage({
-      onpoint: ([y, x], event) => {
-        const { rows, columns } = sizeOfLayer(layer, this.geometry());
-        this.hover([layer, Math.floor(y * rows), Math.floor(x * columns)], event);
-      },
-      onleave: () => this.look(null),
-      onkey: (event) => this.onLayerKey(layer, event),
-    });
-    const range = make("div", { class: "x-note" });
-    return { ...made, range, element: group("x-panel", TITLES[layer], head(TITLES[layer]), made.stage, range) };
+    return this.further.element;
   }
 
   buildWalk() {
@@ -343,26 +330,9 @@ class KernelView extends View {
   }
 
   buildMagnifier() {
-    const pointer = (label, axis) => slider({
-      label, min: 0, max: 1,
-      oninput: (index) => this.hold(this.pointed().map((old, which) => (which === axis ? index : old))),
-    });
-    this.rowSlider = pointer("Output row", 1);
-    this.columnSlider = pointer("Output column", 2);
-    this.matrices = ["Window", "Weights", "Products"].map((label) => new Matrix(label));
-    const [windowed, weighted, products] = this.matrices.map(({ element }) => element);
-    this.operands = [operator("×"), weighted, operator("="), products];
-    this.matrixRow = make("div", { class: "x-panels x-matrices" }, windowed, ...this.operands);
-    this.place = make("span");
-    this.value = make("span", { class: "x-value" });
-    this.aside = make("span", { class: "x-muted" });
-    this.field = make("div", { class: "x-note" });
-    return group("x-magnifier", "One output pixel",
-      head("One output pixel", ...holdHints(
-        "Point at the output; a click holds the pixel, arrow keys move it.", "Tap a pixel of the output.")),
-      this.buildWalk(),
-      make("div", { class: "x-pointing" }, this.rowSlider.element, this.columnSlider.element), this.matrixRow,
-      make("p", { class: "x-sum" }, this.place, this.value, this.aside), this.field);
+    const move = (axis, index) => this.hold(this.pointed().map((old, which) => (which === axis + 1 ? index : old)));
+    this.magnifier = new Magnifier({ move, walk: this.buildWalk() });
+    return this.magnifier.element;
   }
 
   // From the model to the screen ................................................................................
@@ -390,7 +360,7 @@ class KernelView extends View {
       step, sum: step === null ? at.value : runningSums(at.products)[step], reached: reached.kernel,
       layers: state.layers ? this.layersState() : null,
     });
-    if (this.speakPoint) this.spoken.say(this.pointWords());
+    if (this.speakPoint) this.spoken.say(spokenOn(this.scene, this.state));
     this.speakPoint = false;
   }
 
@@ -407,13 +377,6 @@ class KernelView extends View {
     };
   }
 
-  pointWords() {
-    const { before, value } = wordsOn(this.scene, this.state);
-    const [layer, i, j] = this.scene.place;
-    if (isAdding(this.scene)) return `${before}${value}.`;
-    return `${layer === "kernel" ? "Row" : `${TITLES[layer]}, row`} ${i}, column ${j}: ${value}. ${fieldWords(this.scene, this.state)}`.trim();
-  }
-
   summary() {
     const values = this.extent.map((value) => format(value, 2)).join(" to ");
     const words = `Kernel ${this.get("kernel_name")}. Output ${this.result.height} by ${this.result.width}, values ${values}.`;
@@ -427,14 +390,16 @@ class KernelView extends View {
     const { scene } = this;
     if (this.outdated("controls", picture, kernel, look, layers)) this.showControls();
     const side = scene.pixel.patch.length;
-    if (this.outdated("cells", this.get("kernel").length, side, look)) this.layCells(side);
+    if (this.outdated("cells", this.get("kernel").length, scene.place[0], side, look)) this.layCells(scene.place[0], side);
     if (this.outdated("kernel", kernel, look)) this.showKernel();
     if (this.outdated("input", picture, look)) {
       this.input.stage.style.aspectRatio = `${this.padded.width} / ${this.padded.height}`;
       paintInput(this.sheet(this.input.picture), this.padded, this.get("padding"), this.buffers.input);
     }
     if (this.outdated("output", picture, kernel, look, scene.reached.kernel)) this.showOutput();
-    if (this.outdated("layers", picture, kernel, look, layers, scene.reached.kernel)) this.showLayers();
+    if (this.outdated("layers", picture, kernel, look, layers, scene.reached.kernel) && this.get("layers")) {
+      this.further.paint(scene, (canvas) => this.sheet(canvas));
+    }
     this.showMarks();
     this.showPoint();
   }
@@ -467,25 +432,17 @@ class KernelView extends View {
     this.output.stage.setAttribute("aria-label",
       `Output, ${rows} by ${columns}. Arrow keys move the pointed pixel, Page Up and Page Down by ten rows.`);
 
-    const layers = this.get("layers");
-    this.adder.box.checked = layers;
-    this.second.element.hidden = this.row.hidden = !layers;
-    this.small.hidden = !layers || "pool" in this.layers;
-    const name = this.nameOf(this.get("second_kernel"));
-    const names = Object.keys(this.get("kernels"));
-    this.second.offer((name === YOUR_KERNEL ? [...names, name] : names).map((text) => [text, text]));
-    this.second.show(name);
+    const second = this.nameOf(this.get("second_kernel"), null);
+    this.further.showControls(this.get("layers"), this.layers, Object.keys(this.get("kernels")), second);
   }
 
-  /** Make the cells of all four grids and find out how much text they hold; `side` cells beside one another in the magnifier. */
-  layCells(side) {
+  /** Make the cells of all four grids, of `side` cells in the magnifier, and find out how much text they hold. */
+  layCells(layer, side) {
     const k = this.get("kernel").length;
     this.weights.resize(k);
     this.root.style.setProperty("--k", k);
-    this.matrixRow.style.setProperty("--k", Math.max(side, 3));
     this.root.classList.toggle("x-many", side > 3);
-    for (const matrix of this.matrices) matrix.resize(side);
-    for (const matrix of this.matrices) matrix.measure();
+    this.magnifier.layOut(layer, side);
     this.weights.measure();
   }
 
@@ -515,83 +472,28 @@ class KernelView extends View {
     this.range.textContent = `Values from ${values}${this.legend.clipped ? ", clipped in the picture." : "."}`;
   }
 
-  showLayers() {
-    if (!this.get("layers")) return;
-    const { layers, legends, reached, step } = this.scene;
-    for (const [layer, { stage, picture, range, element }] of Object.entries(this.panels)) {
-      element.hidden = !(layer in layers);
-      if (element.hidden) continue;
-      const { height, width } = layers[layer];
-      stage.style.aspectRatio = `${width} / ${height}`;
-      const sheet = this.sheet(picture);
-      paintOutput(sheet, layers[layer], legends[layer], this.buffers[layer]);
-      if (step !== null) paintUnreached(sheet, layers[layer], reached[layer]);
-      range.textContent = rangeOf(layers[layer]);
-      stage.setAttribute("aria-label", `${TITLES[layer]}, ${height} by ${width}. Arrow keys move the traced pixel.`);
-    }
-  }
-
   showMarks() {
-    const { fields, at, step, layers } = this.scene;
+    const { fields, at, step } = this.scene;
     const { padding } = this.state;
     const input = this.sheet(this.input.marks);
     markInput(input, this.padded, padding, fields.input, pixelNow(this.state, at, step));
     const wide = input.width / this.padded.width;
     if (this.isDrawing && document.activeElement === this.input.stage) this.pad.mark(input, wide, padding * wide);
     markBox(this.sheet(this.output.marks), this.result, fields.kernel);
-    if (!this.get("layers")) return;
-    for (const [layer, { marks }] of Object.entries(this.panels)) {
-      const sheet = this.sheet(marks);
-      if (fields[layer]) markBox(sheet, layers[layer], fields[layer]);
-    }
+    if (this.get("layers")) this.further.mark(this.scene, (canvas) => this.sheet(canvas));
   }
 
   showPoint() {
-    const { scene, state } = this;
-    const { place: [layer, i, j], pixel: { patch, products, outside, value }, at, step, output, legends } = scene;
-    const [windowed, weighted, multiplied] = this.matrices;
-    const weights = (layer === "second" ? state.second_kernel : state.kernel).flat();
-    this.matrixRow.hidden = layer === "relu";
-    for (const part of this.operands) part.hidden = !products;
-    const walk = step === null ? {} : { now: step };
-    const color = this.colorOf(layer);
-    const text = fit;
-    let exact = true;
-    if (products) {
-      weighted.show(weights, { color: tintOf(this.palette, weights), text: weightText, ...walk });
-      exact = multiplied.show(products, { color: tintOf(this.palette, products), text, ...walk, last: step ?? products.length });
-    } else if (layer === "pool") Object.assign(walk, { now: patch.flat().indexOf(value), mark: "largest" });
-    windowed.show(patch.flat(), { color, text, outside, ...walk });
-    const { rows, columns } = sizeOfLayer(layer, output);
-    this.rowSlider.show(i, rows - 1);
-    this.columnSlider.show(j, columns - 1);
-
-    const words = wordsOn(scene, state);
-    this.place.textContent = words.before;
-    this.value.textContent = words.value;
-    const adding = isAdding(scene);
-    const shown = adding ? runningSums(products)[step] : value;
-    const rounded = !exact || Math.abs(Number(shown.toFixed(4)) - shown) > 1e-9;
-    const { view, from, to } = legends[layer];
-    const clipped = !adding && view === "picture" && (value < -1e-9 || value > 255 + 1e-9);
-    this.aside.textContent = (rounded ? " (rounded for display)" : "") + (clipped ? ` shown as ${value < 0 ? 0 : 255}` : "");
-    this.field.textContent = fieldWords(scene, state);
-    const place = ((this.legend.view === "magnitude" ? Math.abs(at.value) : at.value) - this.legend.from) / (this.legend.to - this.legend.from);
-    this.needle.style.left = `${100 * clamp(place, 0, 1)}%`;
-    this.needle.hidden = adding;
-
+    const { scene } = this;
+    const { at, output, place, legends, reached } = scene;
+    this.magnifier.show(scene, this.state, this.palette);
+    this.needle.style.left = `${100 * shareOf(at.value, legends.kernel)}%`;
+    this.needle.hidden = isAdding(scene);
     this.whole.setAttribute("aria-disabled", !this.isWalking);
-    this.progress.textContent = step === null
-      ? `The walk begins at ${layer === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`}.`
-      : `${grouped(scene.reached.kernel)} of ${plural(output.rows * output.columns, "value")}`;
-  }
-
-  /** The color of a cell of the window: that of the picture it lies on. */
-  colorOf(layer) {
-    if (layer === "kernel") return (pixel) => [pixel, pixel, pixel];
-    const { view, from, to } = this.legend;
-    const sized = (value) => (view === "magnitude" ? Math.abs(value) : value);
-    return (value) => shade(this.palette, view, clamp((sized(value) - from) / (to - from), 0, 1));
+    const start = place[0] === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`;
+    this.progress.textContent = this.isWalking
+      ? `${grouped(reached.kernel)} of ${plural(output.rows * output.columns, "value")}`
+      : `The walk begins at ${start}.`;
   }
 }
 
