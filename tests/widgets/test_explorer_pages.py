@@ -249,6 +249,48 @@ def test_every_control_is_reached_and_named_by_keyboard_and_keeps_its_keys(visit
     assert page.evaluate("heard") == ["Escape", "Control", "k", "Tab"]
 
 
+# --- by mouse -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, panel, sums",
+    [
+        ("kernel", ".x-output .x-stage", ".x-sum"),
+        ("shape", ".x-output .x-stage", ".x-sentence"),
+        ("lenet", ".x-layers .x-stage", ".x-sum"),
+        ("architecture", ".x-drawing .x-stage", ".x-part"),
+    ],
+)
+def test_a_click_holds_what_is_pointed_at_until_it_is_released(visit, name, panel, sums):
+    page = visit(name)
+    stage, words = page.locator(panel).first, page.locator(sums).first
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    one, other = [(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"]) for share in (0.3, 0.7)]
+    hint = page.locator(".x-by-mouse:visible", has_text="hold").first
+    free = hint.inner_text()
+
+    def pointed(place):
+        page.mouse.move(*place)
+        settle(page)
+        return words.inner_text().split("\n")[0]
+
+    first, second = pointed(one), pointed(other)
+    assert first != second and pointed(one) == first
+    page.mouse.click(*one)
+    assert pointed(other) == first
+    assert page.get_by_text("Held. Click it again, or press Escape, to let go.").first.is_visible()
+    page.keyboard.press("Escape")
+    assert (pointed(one), pointed(other)) == (first, second)
+    page.mouse.click(*other)
+    assert pointed(one) == second
+    page.mouse.click(*one)  # another place: it moves
+    assert pointed(other) == first
+    page.mouse.click(*one)  # the same place: it is released
+    assert pointed(other) == second
+    assert hint.inner_text() == free
+
+
 # --- for everyone ---------------------------------------------------------------------------------------------------
 
 

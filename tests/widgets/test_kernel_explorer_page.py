@@ -25,7 +25,6 @@ def address(publish):
         two=edge + blur,
         oblong=KernelExplorer(kernel="sharpen", photographs={"noise": oblong}).page_html(),
         layers=KernelExplorer(kernel="sobel vertical", layers=True, padding=0).page_html(),
-        short=KernelExplorer(kernel="gaussian blur", photographs={"noise": oblong}, stride=4).page_html(),
         pair=KernelExplorer(kernel=np.zeros((3, 3)), photographs={"pair": pair}, point=[4, 5]).page_html(),
         missing=edge.replace('data-module="kernel"', 'data-module="absent"'),
         wrong=edge.replace('data-module="kernel"', 'data-module="../kernel"'),
@@ -540,17 +539,19 @@ def test_what_the_window_has_reached_goes_on_through_the_layers(modules):
 
 
 def test_an_output_too_small_for_pooling_is_said_so(visit):
-    page = visit("short")
-    control(page, "Padding").fill("0")
-    page.get_by_role("radio", name="7").check()
-    settle(page)
-    assert state(page)["output_shape"] == [2, 6]
-    control(page, "Padding").fill("0")
+    """9 pixels, a 7 × 7 kernel and stride 4: one window fits."""
+    page = visit("pair")
+    sentence = page.get_by_text("The output is too small for 2 × 2 pooling: take a smaller stride, or more padding.")
     page.get_by_role("checkbox", name="Add layers: ReLU, pooling, a second kernel").check()
+    page.get_by_role("radio", name="7").check()
+    control(page, "Stride").fill("4")
     settle(page)
-    assert traced(page)["shapes"]["pool"] == [1, 3]
-    assert page.get_by_text("The output is too small for 2 × 2 pooling").count() == 1
-    assert not page.get_by_text("The output is too small for 2 × 2 pooling").is_visible()
+    assert not sentence.is_visible() and traced(page)["layer"] == "second"
+    control(page, "Padding").fill("0")
+    settle(page)
+    assert state(page)["output_shape"] == [1, 1]
+    assert sentence.is_visible() and page.locator(".x-layer-panels .x-stage:visible").count() == 2
+    assert (list(traced(page)["shapes"]), traced(page)["layer"]) == (["kernel", "relu"], "kernel")
 
 
 # --- numbers in one way ---------------------------------------------------------------------------------------------

@@ -133,19 +133,11 @@ class KernelView extends View {
     return placeIn(this.state, this.geometry(), this.preview);
   }
 
-  /** Add a product, a pixel or a row. */
-  walk(unit, playing = false) {
-    if (!playing) this.player.pause();
+  /** The window goes on to { point, step } of its walk. */
+  walkTo(place, quietly) {
     this.preview = null;
-    this.speakPoint = !playing;
-    const [point, step] = [this.inside(this.get("point")), this.get("step")];
-    this.set({ ...walkOn({ point, step }, unit, this.geometry()), trace: null });
-    return this.isWalking;
-  }
-
-  finish() {
-    this.player.pause();
-    this.set({ step: null });
+    this.speakPoint = !quietly;
+    this.set({ ...place, trace: null });
   }
 
   addLayers(layers) {
@@ -299,39 +291,15 @@ class KernelView extends View {
     return this.further.element;
   }
 
-  buildWalk() {
-    let pixels = 0;
-    const unit = () => unitAfter(pixels, this.geometry());
-    this.player = new Player({
-      start: () => {
-        pixels = 0;
-        if (!this.isWalking) this.walk("product", true);
-      },
-      next: () => {
-        const more = this.walk(unit(), true);
-        const { point, step } = this.state;
-        if (step === this.get("kernel").length ** 2 - 1) pixels += 1;
-        return more;
-      },
-      pace: () => paceOf(unit(), this.geometry()),
-    });
-    this.progress = make("span", { class: "x-note" });
-    this.whole = button("Whole output", () => this.finish(), { title: "Show all pixels again" });
-    return group("x-walk x-tools", "The window’s walk", this.player.element,
-      button("Next product", () => this.walk("product")), button("Next pixel", () => this.walk("pixel")),
-      button("First pixel", () => this.restart()), this.whole, this.progress);
-  }
-
-  restart() {
-    this.player.pause();
-    this.preview = null;
-    this.speakPoint = true;
-    this.set({ point: [0, 0], step: 0, trace: null });
-  }
-
   buildMagnifier() {
     const move = (axis, index) => this.hold(this.pointed().map((old, which) => (which === axis + 1 ? index : old)));
-    this.magnifier = new Magnifier({ move, walk: this.buildWalk() });
+    this.walk = new Walk({
+      read: () => ({ point: this.inside(this.get("point")), step: this.get("step") }),
+      write: (place, quietly) => this.walkTo(place, quietly),
+      geometry: () => this.geometry(),
+    });
+    this.player = this.walk.player;
+    this.magnifier = new Magnifier({ move, walk: this.walk.element });
     return this.magnifier.element;
   }
 
@@ -485,15 +453,11 @@ class KernelView extends View {
 
   showPoint() {
     const { scene } = this;
-    const { at, output, place, legends, reached } = scene;
+    const { at, legends } = scene;
     this.magnifier.show(scene, this.state, this.palette);
     this.needle.style.left = `${100 * shareOf(at.value, legends.kernel)}%`;
     this.needle.hidden = isAdding(scene);
-    this.whole.setAttribute("aria-disabled", !this.isWalking);
-    const start = place[0] === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`;
-    this.progress.textContent = this.isWalking
-      ? `${grouped(reached.kernel)} of ${plural(output.rows * output.columns, "value")}`
-      : `The walk begins at ${start}.`;
+    this.walk.show(scene);
   }
 }
 

@@ -32,3 +32,48 @@ function unitAfter(pixels, { columns, k }) {
 
 /** Milliseconds that the eye needs. */
 const paceOf = (unit, { k }) => ({ product: clamp(4500 / (k * k), 120, 500), pixel: 60, row: 120 })[unit];
+
+/** The buttons of the walk. `read()` and `write(place, quietly)` where it is; `geometry()` of the output. */
+class Walk {
+  constructor({ read, write: keep, geometry }) {
+    Object.assign(this, { read, keep, geometry, pixels: 0 });
+    const unit = () => unitAfter(this.pixels, this.geometry());
+    this.player = new Player({
+      start: () => {
+        this.pixels = 0;
+        if (this.read().step === null) this.go("product", true);
+      },
+      next: () => {
+        this.go(unit(), true);
+        const { step } = this.read();
+        if (step === this.geometry().k ** 2 - 1) this.pixels += 1;
+        return step !== null;
+      },
+      pace: () => paceOf(unit(), this.geometry()),
+    });
+    this.progress = make("span", { class: "x-note" });
+    this.whole = button("Whole output", () => this.stand({ step: null }), { title: "Show all pixels again" });
+    this.element = group("x-walk x-tools", "The window’s walk", this.player.element,
+      button("Next product", () => this.go("product")), button("Next pixel", () => this.go("pixel")),
+      button("First pixel", () => this.stand({ point: [0, 0], step: 0 })), this.whole, this.progress);
+  }
+
+  go(unit, playing = false) {
+    const place = walkOn(this.read(), unit, this.geometry());
+    if (playing) this.keep(place, true);
+    else this.stand(place);
+  }
+
+  stand(place) {
+    this.player.pause();
+    this.keep({ ...this.read(), ...place }, false);
+  }
+
+  show({ place: [layer], at, step, output, reached }) {
+    this.whole.setAttribute("aria-disabled", step === null);
+    const start = layer === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`;
+    this.progress.textContent = step === null
+      ? `The walk begins at ${start}.`
+      : `${grouped(reached.kernel)} of ${plural(output.rows * output.columns, "value")}`;
+  }
+}
