@@ -132,10 +132,10 @@ class KernelExplorer(Explorer):
     stride       1 … 4        padding  0 … 6, on every side        mode  zeros, reflect, replicate or circular
     view         automatic, signed, magnitude (absolute value) or picture (0 to 255, clipped)
     point        [i, j], the output pixel whose window and products are shown
-    step         None: the whole output is there. 0 … k² - 1: the window walks over the picture, row by row, and stands at
-                 `point`; so many of its products, and one, are added, and the pixels before it are there
-    layers       True: ReLU, max pooling 2 × 2 and a second kernel follow, each with its picture
-    second_kernel  the second kernel, as `kernel`; zeros around keep the size
+    step         None, or 0 … k² - 1: on its walk, row by row, the window stands at `point`; of its products those up to
+                 `step` are added, and of the output only the pixels before it are there
+    layers       True or False: whether ReLU, max pooling 2 × 2 and a second kernel follow, each with its picture
+    second_kernel  a name or an array, as `kernel`; zeros around its input keep the size
     trace        [layer, i, j], the pixel of a layer (kernel, relu, pool or second) that is traced back to the input;
                  None: that of `point`
 
@@ -333,8 +333,8 @@ class KernelExplorer(Explorer):
         if self.step is not None:
             i, j = self.point
             words += (
-                f" The window has come to row {i}, column {j}, where {self.step + 1} of {len(self.kernel) ** 2} products "
-                "are added; the values after it are blank."
+                f" The window has come to row {i}, column {j}, where {self.step + 1} of {len(self.kernel) ** 2} "
+                "products are added; the values after it are blank."
             )
         if self.layers:
             words += " Below, " + "; ".join(

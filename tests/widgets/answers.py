@@ -26,7 +26,9 @@ CASES = {
     ),
     # the same with further layers, the second kernel 7×7 too
     "kernel_layers": (
-        lambda: KernelExplorer(kernel=np.full((7, 7), 0.37), padding=3, layers=True, second_kernel=np.full((7, 7), 0.1)),
+        lambda: KernelExplorer(
+            kernel=np.full((7, 7), 0.37), padding=3, layers=True, second_kernel=np.full((7, 7), 0.1)
+        ),
         """const weight = root.querySelectorAll(".x-weight")[10];
            weight.value = String(index % 9 + 1);
            weight.dispatchEvent(new Event("input"));""",

@@ -61,7 +61,9 @@ CASES = {
     "kernel": Case(
         KernelExplorer,
         dict(kernel="vertical edge"),
-        dict(kernel=np.eye(7), photograph="drawing", padding=6, stride=2, mode="reflect", layers=True, step=30),
+        dict(
+            kernel=np.eye(7), photograph="drawing", padding=6, stride=2, mode="reflect", layers=True, step=30
+        ),
         refuse("Weight, row 1, column 1"),
         [
             *[
@@ -74,7 +76,13 @@ CASES = {
                 "Flip",
             ],  # Normalize is off: the sum is 0
             *["Output, 128 by 128. Arrow keys", "Stride", "Padding", "Padding with", "Show the output"],
-            *["Add layers: ReLU, pooling, a second kernel", "▶ Play", "Next product", "Next pixel", "First pixel"],
+            *[
+                "Add layers: ReLU, pooling, a second kernel",
+                "▶ Play",
+                "Next product",
+                "Next pixel",
+                "First pixel",
+            ],
             *["Whole output", "Output row", "Output column"],
         ],
         slide("Stride", "2", "3", "4"),

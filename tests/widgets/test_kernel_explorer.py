@@ -141,7 +141,11 @@ def test_other_pictures_replace_the_embedded_ones():
         ("step", 1.5, "step must be a whole number from 0 to 8, got 1.5"),
         ("layers", 2, "expected a boolean, not the int 2"),
         ("second_kernel", "blur", "the kernel's name must be one of identity.*got 'blur'"),
-        ("second_kernel", [[1, 2]], r"second_kernel must be square with side 1, 3, 5 or 7, got shape \(1, 2\)"),
+        (
+            "second_kernel",
+            [[1, 2]],
+            r"second_kernel must be square with side 1, 3, 5 or 7, got shape \(1, 2\)",
+        ),
         ("trace", ["pool", 64, 0], r"within the 64 × 64 pixels of pool, got \[64, 0\]"),
         ("trace", ["softmax", 0, 0], "with a layer of kernel, relu, pool, second, got"),
         ("trace", 7, "trace must be None or .*, got 7"),

@@ -221,7 +221,9 @@ def test_the_scale_has_numbers(visit, view, kernel, ticks):
 WALK = """async ([unit, geometry, place]) => {
   const { walkOn } = await import("./explorers/kernel.js");
   const seen = [];
-  for (let at = place; at.step !== null || !seen.length; seen.push([...at.point, at.step])) at = walkOn(at, unit, geometry);
+  for (let at = place; at.step !== null || !seen.length; seen.push([...at.point, at.step])) {
+    at = walkOn(at, unit, geometry);
+  }
   return seen;
 }"""
 
@@ -261,15 +263,23 @@ def test_products_are_added_one_after_another_until_the_value_lands(visit):
         shown = [float(text.replace("−", "-")) for text in cells if text]
         assert shown == (window * weights)[: step + 1].tolist() and cells[step + 1 :] == [""] * (8 - step)
         for table in ("Window", "Weights", "Products"):
-            marks = page.get_by_role("table", name=table).locator(".x-cell").evaluate_all(
-                "cells => cells.map((cell) => cell.classList.contains('x-now'))"
+            marks = (
+                page.get_by_role("table", name=table)
+                .locator(".x-cell")
+                .evaluate_all("cells => cells.map((cell) => cell.classList.contains('x-now'))")
             )
             assert np.flatnonzero(marks).tolist() == [step]
         line = page.locator(".x-sum").inner_text().replace("−", "-")
         if step < 8:
-            product = re.fullmatch(rf"Row {i}, column {j}, product {step + 1} of 9: (-?\d+ \+ )?(.*) = (-?\d+)", line)
+            product = re.fullmatch(
+                rf"Row {i}, column {j}, product {step + 1} of 9: (-?\d+ \+ )?(.*) = (-?\d+)", line
+            )
             pixel, weight = product[2].replace("(", "").replace(")", "").split(" × ")
-            assert (float(pixel), float(weight), float(product[3])) == (window[step], weights[step], sums[step])
+            assert (float(pixel), float(weight), float(product[3])) == (
+                window[step],
+                weights[step],
+                sums[step],
+            )
         press(page, "Next product")
     assert seen["value"] == sums[8] and line.endswith(f"= {sums[8]:.0f}")
     assert walked(page) == [i, j + 1, 0]
@@ -307,7 +317,8 @@ def test_playing_goes_product_by_product_then_pixel_by_pixel_then_row_by_row_to_
     assert walked(page) == [0, 0, 0]
     page.locator("[data-explorer]").evaluate(
         """e => { window.seen = [];
-          new MutationObserver(() => seen.push(JSON.parse(e.dataset.state))).observe(e, { attributeFilter: ["data-state"] }); }"""
+          const record = () => seen.push(JSON.parse(e.dataset.state));
+          new MutationObserver(record).observe(e, { attributeFilter: ["data-state"] }); }"""
     )
     page.clock.install()
     press(page, "Play")
@@ -381,7 +392,8 @@ CHAIN = """async ([picture, kernel, stride, second]) => {
   const { crossCorrelate, layersOf } = await import("./explorers/kernel.js");
   const [height, width] = [picture.length, picture[0].length];
   const layers = layersOf(crossCorrelate({ values: picture.flat(), height, width }, kernel, stride), second);
-  return ["relu", "pool", "second"].map((name) => layers[name] && [layers[name].height, layers[name].width, [...layers[name].values]]);
+  const listed = ({ height, width, values }) => [height, width, [...values]];
+  return ["relu", "pool", "second"].map((name) => listed(layers[name]));
 }"""
 
 
@@ -396,19 +408,29 @@ def chain(picture, kernel, stride, second):
 def test_further_layers_equal_scratch(modules, whole):
     """To the last bit where sums are exact in any order."""
     rng = np.random.default_rng(2)
-    for shape, k, stride, other in [((7, 7), 1, 1, 3), ((13, 8), 3, 2, 1), ((31, 40), 5, 1, 7), ((40, 33), 3, 4, 5)]:
+    for shape, k, stride, other in [
+        ((7, 7), 1, 1, 3),
+        ((13, 8), 3, 2, 1),
+        ((31, 40), 5, 1, 7),
+        ((40, 33), 3, 4, 5),
+    ]:
         picture = rng.integers(0, 256, shape).astype(float)
         kernel, second = rng.integers(-9, 10, (k, k)), rng.integers(-9, 10, (other, other))
         if not whole:
             kernel, second = kernel / 7, second / 11
         found = modules.evaluate(CHAIN, [picture.tolist(), kernel.tolist(), stride, second.tolist()])
-        for (height, width, values), expected in zip(found, chain(picture, kernel, stride, second), strict=True):
+        for (height, width, values), expected in zip(
+            found, chain(picture, kernel, stride, second), strict=True
+        ):
             assert (height, width) == expected.shape
             tolerance = 0 if whole else 1e-9
             np.testing.assert_allclose(np.reshape(values, expected.shape), expected, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("shape, k, stride, other", [((10, 11), 3, 1, 3), ((15, 14), 3, 2, 5), ((17, 16), 1, 2, 3), ((9, 9), 5, 1, 1)])
+@pytest.mark.parametrize(
+    "shape, k, stride, other",
+    [((10, 11), 3, 1, 3), ((15, 14), 3, 2, 5), ((17, 16), 1, 2, 3), ((9, 9), 5, 1, 1)],
+)
 def test_a_traced_pixel_depends_on_the_pixels_in_its_frame_and_on_no_other(modules, shape, k, stride, other):
     """One pixel of a black picture is lit at a time: with positive weights the value changes if it is seen at all."""
     kernel, second = np.full((k, k), 1.0), np.full((other, other), 2.0)
@@ -435,7 +457,12 @@ def test_a_traced_pixel_depends_on_the_pixels_in_its_frame_and_on_no_other(modul
             inside[top : bottom + 1, left : right + 1] = True
             assert not (lit & ~inside).any()
             ys, xs = np.nonzero(lit)
-            assert (ys.min(), xs.min(), ys.max(), xs.max()) == (top, left, bottom, right)  # no frame is smaller
+            assert (ys.min(), xs.min(), ys.max(), xs.max()) == (
+                top,
+                left,
+                bottom,
+                right,
+            )  # no frame is smaller
             if stride <= k:
                 assert (lit == inside).all()
 
@@ -459,7 +486,9 @@ def test_every_layer_is_shown_with_its_size_and_its_range_and_traced_to_the_inpu
         assert note == f"{rows} × {columns}, {values.min():.0f} to {values.max():.0f}".replace("-", "−")
         box = panels.nth(index).locator(".x-stage").bounding_box()
         for i, j in [(0, 0), (20, 37), (rows - 1, columns - 1)]:
-            page.mouse.move(box["x"] + (j + 0.5) * box["width"] / columns, box["y"] + (i + 0.5) * box["height"] / rows)
+            page.mouse.move(
+                box["x"] + (j + 0.5) * box["width"] / columns, box["y"] + (i + 0.5) * box["height"] / rows
+            )
             settle(page)
             seen = traced(page)
             assert (seen["layer"], seen["point"], seen["value"]) == (layer, [i, j], values[i, j])
@@ -501,7 +530,9 @@ def test_layers_are_added_and_reached_by_keyboard(visit):
     assert (traced(page)["layer"], traced(page)["point"]) == ("pool", [held[0] // 2, 1])
     value = f"{traced(page)['value']:g}".replace("-", "−")
     said = "(words) => document.querySelector('.x-spoken').textContent.startsWith(words)"
-    page.wait_for_function(said, arg=f"Max pooling 2 × 2, row {held[0] // 2}, column 1: {value}. It depends on 4 × 4 pixels")
+    page.wait_for_function(
+        said, arg=f"Max pooling 2 × 2, row {held[0] // 2}, column 1: {value}. It depends on 4 × 4 pixels"
+    )
     control(page, "Output column").press("End")
     assert traced(page)["point"] == [held[0] // 2, 63]
     control(page, "Stride").fill("4")
@@ -532,7 +563,12 @@ def test_what_the_window_has_reached_goes_on_through_the_layers(modules):
     for reached in range(rows * columns + 1):
         there = np.arange(rows * columns).reshape(rows, columns) < reached
         pool = there[:8, :10].reshape(4, 2, 5, 2).all(axis=(1, 3))
-        second = np.array([[np.pad(pool, 1, constant_values=True)[i : i + 3, j : j + 3].all() for j in range(5)] for i in range(4)])
+        second = np.array(
+            [
+                [np.pad(pool, 1, constant_values=True)[i : i + 3, j : j + 3].all() for j in range(5)]
+                for i in range(4)
+            ]
+        )
         found = modules.evaluate(count, [reached, 3, {"rows": rows, "columns": columns}])
         leading = [int(np.argmin([*layer.ravel(), False])) for layer in (there, there, pool, second)]
         assert list(found.values()) == leading, reached
@@ -541,7 +577,9 @@ def test_what_the_window_has_reached_goes_on_through_the_layers(modules):
 def test_an_output_too_small_for_pooling_is_said_so(visit):
     """9 pixels, a 7 × 7 kernel and stride 4: one window fits."""
     page = visit("pair")
-    sentence = page.get_by_text("The output is too small for 2 × 2 pooling: take a smaller stride, or more padding.")
+    sentence = page.get_by_text(
+        "The output is too small for 2 × 2 pooling: take a smaller stride, or more padding."
+    )
     page.get_by_role("checkbox", name="Add layers: ReLU, pooling, a second kernel").check()
     page.get_by_role("radio", name="7").check()
     control(page, "Stride").fill("4")
@@ -561,7 +599,11 @@ def test_numbers_of_one_grid_are_written_in_one_way(visit):
     """Where 0.545 has no room for its zero, no cell of that grid has one."""
     page = visit(viewport=PHONE)
     mixed = set()
-    for kernel in (np.full((5, 5), 6 / 11), np.linspace(-0.5, 0.5, 49).reshape(7, 7), np.full((3, 3), 0.0123)):
+    for kernel in (
+        np.full((5, 5), 6 / 11),
+        np.linspace(-0.5, 0.5, 49).reshape(7, 7),
+        np.full((3, 3), 0.0123),
+    ):
         side = len(kernel)
         page.get_by_role("radio", name=str(side)).check()
         for (u, v), weight in np.ndenumerate(kernel):
@@ -569,7 +611,10 @@ def test_numbers_of_one_grid_are_written_in_one_way(visit):
         page.get_by_label("Weight, row 1, column 1").fill("0.5")
         control(page, "Stride").focus()
         settle(page)
-        grids = [page.get_by_role("table", name=name).get_by_role("cell").all_inner_texts() for name in ("Weights", "Products")]
+        grids = [
+            page.get_by_role("table", name=name).get_by_role("cell").all_inner_texts()
+            for name in ("Weights", "Products")
+        ]
         grids.append(page.locator(".x-weight").evaluate_all("cells => cells.map((cell) => cell.value)"))
         for texts in grids:
             bare, full = (any(re.match(start, text) for text in texts) for start in (r"−?\.", r"−?0\."))

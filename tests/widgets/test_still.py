@@ -161,7 +161,9 @@ def test_the_kernels_picture_shows_its_layers_and_how_far_the_window_is():
     assert window[64, 10] == products.sum()
     (text,) = [text.text for text in tree.iter("text") if text.text.startswith("Row ")]
     text = text.replace("−", "-")
-    assert text.startswith("Row 64, column 10, product 4 of 9: ") and text.endswith(f" = {products[:4].sum():.0f}")
+    assert text.startswith("Row 64, column 10, product 4 of 9: ") and text.endswith(
+        f" = {products[:4].sum():.0f}"
+    )
     hatched = [path for path in tree.iter("path") if len(path.get("d")) > 300 and path.get("fill") == "none"]
     assert len(hatched) >= 5  # the output, and each layer's picture
 

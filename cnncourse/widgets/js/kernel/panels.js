@@ -26,7 +26,9 @@ class LayerPanels {
     this.adder.box.checked = shown;
     this.second.element.hidden = this.row.hidden = !shown;
     this.small.hidden = !shown || "pool" in layers;
-    this.second.offer((names.includes(name) ? names : [...names, name]).map((text) => [text, text]));
+    const offered = names.includes(name) ? names : [...names, name];
+    if (this.offered !== offered.length) this.second.offer(offered.map((text) => [text, text]));
+    this.offered = offered.length;
     this.second.show(name);
   }
 

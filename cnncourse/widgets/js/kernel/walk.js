@@ -71,9 +71,9 @@ class Walk {
 
   show({ place: [layer], at, step, output, reached }) {
     this.whole.setAttribute("aria-disabled", step === null);
-    const start = layer === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j} of the output`;
+    const start = layer === "kernel" ? "this pixel" : `row ${at.i}, column ${at.j}`;
     this.progress.textContent = step === null
-      ? `The walk begins at ${start}.`
+      ? `Starts at ${start}.`
       : `${grouped(reached.kernel)} of ${plural(output.rows * output.columns, "value")}`;
   }
 }
