@@ -19,17 +19,24 @@ function format(value, decimals = 6) {
   return withMinus(text === "-0" ? "0" : text);
 }
 
-/** The most exact way to write a number that fits: 4 decimals if that is all of it, else 3 at most; .5 for 0.5 if need be. */
-function fit(value, fits) {
+const withoutZero = (text) => text.replace(/^(\u2212?)0\./, "$1.");
+
+/** The most exact way to write a number that fits: 4 decimals if that is all of it, else 3 at most; `bare` is .5 for 0.5. */
+function fit(value, fits, bare = false) {
   const most = Number(value.toFixed(4)) === value ? 4 : 3;
   for (let decimals = Number.isInteger(value) ? 0 : most; decimals >= 0; decimals -= 1) {
     if (Math.abs(value) < 0.5 * 10 ** -decimals && value !== 0) break;
-    const text = format(value, decimals);
-    const short = text.replace(/^(\u2212?)0\./, "$1.");
+    const text = bare ? withoutZero(format(value, decimals)) : format(value, decimals);
     if (fits(text)) return text;
-    if (fits(short)) return short;
   }
   return withMinus(value.toExponential(0).replace("e+", "e"));
+}
+
+/** The numbers of a table by `text(value, fits, bare)`: all of them bare where one of them is more exact so, else none. */
+function fitAll(values, fits, text = fit) {
+  const [full, bare] = [false, true].map((each) => values.map((value) => text(value, fits, each)));
+  const error = (texts, index) => Math.abs(parseNumber(texts[index]) - values[index]);
+  return values.some((_, index) => error(bare, index) < error(full, index)) ? bare : full;
 }
 
 /** [p, q] if the value is the fraction p/q with a small q, else null. */

@@ -101,10 +101,11 @@ function resized(kernel, size) {
 }
 
 /** A weight as short as it can be written exactly: −1, 0.25, 1/9; rounded only where nothing else fits. */
-function weightText(weight, fits = (text) => text.length <= 6) {
+function weightText(weight, fits = (text) => text.length <= 6, bare = false) {
   const parts = fraction(weight);
-  const exact = Number(weight.toFixed(2)) === weight ? format(weight, 2) : parts && withMinus(parts.join("/"));
-  return exact && fits(exact) ? exact : fit(weight, fits);
+  const decimal = bare ? withoutZero(format(weight, 2)) : format(weight, 2);
+  const exact = Number(weight.toFixed(2)) === weight ? decimal : parts && withMinus(parts.join("/"));
+  return exact && fits(exact) ? exact : fit(weight, fits, bare);
 }
 
 /** Derivatives and other kernels that answer 0 to a flat picture are shown signed, the others as pictures. */

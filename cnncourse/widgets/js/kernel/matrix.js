@@ -13,10 +13,6 @@ function measureRoom(element) {
   };
 }
 
-/** The numbers of one grid in one way: where one had no room for the zero of 0.5, all are written like .5. */
-const alike = (texts) =>
-  texts.some((text) => /^\u2212?\./.test(text)) ? texts.map((text) => text.replace(/^(\u2212?)0\./, "$1.")) : texts;
-
 /** A k×k table of numbers, made of plain elements so that no page's table style reaches it. */
 class Matrix {
   constructor(label) {
@@ -51,7 +47,7 @@ class Matrix {
     const tight = values.some((value) => !this.fits(format(value, 0)));
     this.table.classList.toggle("x-tight", tight);
     const fits = tight ? this.fitsTight : this.fits;
-    const texts = alike(values.map((value) => text(value, fits)));
+    const texts = fitAll(values, fits, text);
     values.forEach((value, index) => {
       const cell = this.cells[index];
       const background = color(value);

@@ -103,13 +103,12 @@ function tintOf(palette, weights) {
 function paintKernel(sheet, kernel) {
   const [cell, tint] = [sheet.width / kernel.length, tintOf(sheet.palette, kernel.flat())];
   const size = Math.min(17, cell / 3);
-  const fits = (word) => word.length * size * 0.58 < cell - 4;
-  const texts = alike(kernel.flat().map((weight) => weightText(weight, fits)));
+  const texts = fitAll(kernel.flat(), (word) => word.length * size * 0.58 < cell - 4, weightText);
   kernel.forEach((row, u) => row.forEach((weight, v) => {
     const color = tint(weight);
     sheet.context.fillStyle = css(color);
     sheet.context.fillRect(v * cell + 1, u * cell + 1, cell - 2, cell - 2);
-    write(sheet, texts[u * kernel.length + v], (v + 0.5) * cell, (u + 0.5) * cell, { size, color: inkOn(color), align: "center" });
+    write(sheet, texts[u * row.length + v], (v + 0.5) * cell, (u + 0.5) * cell, { size, color: inkOn(color), align: "center" });
   }));
 }
 

@@ -22,7 +22,9 @@ class LayerPanels {
     return { ...made, range, element, buffer: new PixelBuffer() };
   }
 
-  showControls(shown, layers, names, name) {
+  showControls({ layers: shown, second_kernel: second }, layers, kernels) {
+    const names = Object.keys(kernels);
+    const name = names.find((each) => sameKernel(kernels[each], second)) ?? YOUR_KERNEL;
     this.adder.box.checked = shown;
     this.second.element.hidden = this.row.hidden = !shown;
     this.small.hidden = !shown || "pool" in layers;

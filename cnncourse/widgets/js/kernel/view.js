@@ -64,9 +64,9 @@ class KernelView extends View {
     return this.get("step") !== null;
   }
 
-  nameOf(kernel, name = this.get("kernel_name")) {
+  nameOf(kernel) {
     const kernels = this.get("kernels");
-    const names = [name, ...Object.keys(kernels)];
+    const names = [this.get("kernel_name"), ...Object.keys(kernels)];
     return names.find((name) => kernels[name] && sameKernel(kernels[name], kernel)) ?? YOUR_KERNEL;
   }
 
@@ -400,8 +400,7 @@ class KernelView extends View {
     this.output.stage.setAttribute("aria-label",
       `Output, ${rows} by ${columns}. Arrow keys move the pointed pixel, Page Up and Page Down by ten rows.`);
 
-    const second = this.nameOf(this.get("second_kernel"), null);
-    this.further.showControls(this.get("layers"), this.layers, Object.keys(this.get("kernels")), second);
+    this.further.showControls(this.state, this.layers, this.get("kernels"));
   }
 
   /** Make the cells of all four grids, of `side` cells in the magnifier, and find out how much text they hold. */

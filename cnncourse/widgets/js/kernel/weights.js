@@ -94,7 +94,7 @@ class WeightGrid {
   }
 
   show(kernel, tint) {
-    const texts = alike(kernel.flat().map((weight) => weightText(weight, this.fits)));
+    const texts = fitAll(kernel.flat(), this.fits, weightText);
     kernel.flat().forEach((weight, index) => {
       const input = this.cells[index];
       const color = tint(weight);
