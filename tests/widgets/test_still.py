@@ -159,7 +159,8 @@ def test_the_kernels_picture_shows_its_layers_and_how_far_the_window_is():
     patch = np.pad(explorer.picture().astype(int), 1)[64:67, 10:13]
     products = (patch * scratch.KERNELS["sobel vertical"]).ravel()
     assert window[64, 10] == products.sum()
-    (text,) = [text.text for text in tree.iter("text") if text.text.startswith("Row ")]
+    words = [text.text or "" for text in tree.iter("text")]
+    (text,) = [line for line in words if line.startswith("Row ")]
     text = text.replace("−", "-")
     assert text.startswith("Row 64, column 10, product 4 of 9: ") and text.endswith(
         f" = {products[:4].sum():.0f}"
