@@ -18,6 +18,8 @@ LARGEST_WEIGHT = 1000
 KERNEL_SIZES = (1, 3, 5, 7)
 MODES = ("zeros", "reflect", "replicate", "circular")
 VIEWS = ("automatic", "signed", "magnitude", "picture")
+LAYERS = ("kernel", "relu", "pool", "second")
+LAYER_WORDS = {"relu": "after ReLU", "pool": "after max pooling", "second": "after a second kernel"}
 DRAWING = "drawing"
 YOUR_OWN = "your own"
 
@@ -130,13 +132,19 @@ class KernelExplorer(Explorer):
     stride       1 … 4        padding  0 … 6, on every side        mode  zeros, reflect, replicate or circular
     view         automatic, signed, magnitude (absolute value) or picture (0 to 255, clipped)
     point        [i, j], the output pixel whose window and products are shown
+    step         None, or 0 … k² - 1: on its walk, row by row, the window stands at `point`; of its products those up to
+                 `step` are added, and of the output only the pixels before it are there
+    layers       True or False: whether ReLU, max pooling 2 × 2 and a second kernel follow, each with its picture
+    second_kernel  a name or an array, as `kernel`; zeros around its input keep the size
+    trace        [layer, i, j], the pixel of a layer (kernel, relu, pool or second) that is traced back to the input;
+                 None: that of `point`
 
     Every one is a synced trait: it can be set, observed and linked while the widget is shown. A value that does not
     fit raises `TraitError`.
     """
 
     module = "kernel"
-    later = ("point",)
+    later = ("point", "step", "trace")
 
     photographs = traitlets.Dict().tag(sync=True, explorer=True)
     photograph = traitlets.Unicode().tag(sync=True, explorer=True)
@@ -149,6 +157,10 @@ class KernelExplorer(Explorer):
     mode = Checked(one_of, MODES, default="zeros")
     view = Checked(one_of, VIEWS, default="automatic")
     point = traitlets.Any().tag(sync=True, explorer=True)
+    step = traitlets.Any(None).tag(sync=True, explorer=True)
+    layers = traitlets.Bool(False).tag(sync=True, explorer=True)
+    second_kernel = Checked(square_kernel)
+    trace = traitlets.Any(None).tag(sync=True, explorer=True)
 
     def __init__(self, **values):
         if "kernel" in values and "kernel_name" in values:
@@ -180,6 +192,10 @@ class KernelExplorer(Explorer):
     def _default_kernel(self):
         return kernel_table()["vertical edge"]
 
+    @traitlets.default("second_kernel")
+    def _default_second_kernel(self):
+        return kernel_table()["horizontal edge"]
+
     @traitlets.validate("photographs")
     def _check_photographs(self, proposal):
         pictures = proposal["value"]
@@ -207,6 +223,25 @@ class KernelExplorer(Explorer):
         words = f"[row, column] within the {rows} × {columns} output"
         return index("point", proposal["value"], (rows, columns), words)
 
+    @traitlets.validate("step")
+    def _check_step(self, proposal):
+        step = proposal["value"]
+        return None if step is None else whole("step", step, 0, len(self.kernel) ** 2 - 1)
+
+    @traitlets.validate("trace")
+    def _check_trace(self, proposal):
+        trace = proposal["value"]
+        if trace is None:
+            return None
+        if not (isinstance(trace, list | tuple) and len(trace) == 3 and trace[0] in LAYERS):
+            raise traitlets.TraitError(
+                f"trace must be None or [layer, row, column] with a layer of {', '.join(LAYERS)}, got {trace}"
+            )
+        layer = trace[0]
+        rows, columns = self.layer_shape(layer)
+        words = f"[layer, row, column] within the {rows} × {columns} pixels of {layer}"
+        return [layer, *index("trace", list(trace[1:]), (rows, columns), words)]
+
     # --- traits that follow one another
 
     @traitlets.observe("kernel_name")
@@ -231,6 +266,12 @@ class KernelExplorer(Explorer):
         if self.point:
             sizes = self.output_shape()
             self.point = [min(index, size - 1) for index, size in zip(self.point, sizes, strict=True)]
+        if self.step is not None:
+            self.step = min(self.step, len(self.kernel) ** 2 - 1)
+        if self.trace:
+            layer, *at = self.trace
+            sizes = self.layer_shape(layer)
+            self.trace = [layer, *(min(at[axis], sizes[axis] - 1) for axis in (0, 1))] if min(sizes) else None
 
     # --- results
 
@@ -252,6 +293,23 @@ class KernelExplorer(Explorer):
         padded = scratch.pad(self.picture().astype(np.float64), self.padding, mode=self.mode)
         return scratch.cross_correlate(padded, np.array(self.kernel), stride=self.stride)
 
+    def layer_shape(self, layer):
+        """(H', W') of "kernel", "relu", "pool" or "second"; (0, 0) where the output is too small for pooling."""
+        rows, columns = self.output_shape()
+        if layer in ("pool", "second"):
+            return (rows // 2, columns // 2) if min(rows, columns) > 1 else (0, 0)
+        return rows, columns
+
+    def layer_outputs(self):
+        """Layer → what it makes of the one before, by `cnncourse.scratch`; no "pool" where its windows do not fit."""
+        outputs = {"kernel": self.output()}
+        outputs["relu"] = scratch.relu(outputs["kernel"])
+        if min(self.layer_shape("pool")):
+            outputs["pool"] = scratch.max_pool2d(outputs["relu"][None, None], 2)[0, 0]
+            second = np.array(self.second_kernel)
+            outputs["second"] = scratch.cross_correlate(outputs["pool"], second, padding=len(second) // 2)
+        return outputs
+
     def strongest(self):
         """[i, j] of the value that is largest in size, an eighth of the output away from its borders."""
         size = abs(self.output())
@@ -268,7 +326,21 @@ class KernelExplorer(Explorer):
         subject = "a drawing" if drawn else self.photographs[self.photograph]["alt"].rstrip(".")
         output = self.output()
         rows = "; ".join(" ".join(f"{weight:.3g}" for weight in row) for row in self.kernel)
-        return (
+        words = (
             f"Three panels. Input: {subject}. Kernel, {self.kernel_name}: {rows}. "
             f"Output: {output.shape[0]} × {output.shape[1]} values from {output.min():.4g} to {output.max():.4g}."
         )
+        if self.step is not None:
+            i, j = self.point
+            words += (
+                f" The window has come to row {i}, column {j}, where {self.step + 1} of {len(self.kernel) ** 2} "
+                "products are added; the values after it are blank."
+            )
+        if self.layers:
+            words += " Below, " + "; ".join(
+                f"{LAYER_WORDS[layer]} {picture.shape[0]} × {picture.shape[1]} values from "
+                f"{picture.min():.4g} to {picture.max():.4g}"
+                for layer, picture in list(self.layer_outputs().items())[1:]
+            )
+            words += "."
+        return words

@@ -251,7 +251,7 @@ def test_page_in_the_browser(visit, address, page):
     # Light: at most 400 KB without its pictures and 1 MB with them; of our own scripts and styles 60 KB with one or two
     # explorers and 25 KB more with each further one.
     total, own, pictures = weight(seen, page)
-    explorers = len(set(re.findall('data-module="(\w+)"', (SITE / f"{page}.html").read_text())))
+    explorers = len(set(re.findall(r'data-module="(\w+)"', (SITE / f"{page}.html").read_text())))
     faults["heavy"] = [
         f"{what}: {size:,} bytes, at most {most:,}"
         for what, size, most in [

@@ -24,6 +24,15 @@ CASES = {
            weight.value = String(index % 9 + 1);
            weight.dispatchEvent(new Event("input"));""",
     ),
+    # the same with further layers, the second kernel 7×7 too
+    "kernel_layers": (
+        lambda: KernelExplorer(
+            kernel=np.full((7, 7), 0.37), padding=3, layers=True, second_kernel=np.full((7, 7), 0.1)
+        ),
+        """const weight = root.querySelectorAll(".x-weight")[10];
+           weight.value = String(index % 9 + 1);
+           weight.dispatchEvent(new Event("input"));""",
+    ),
     # the largest grid, with its counts written
     "shape": (
         lambda: ShapeExplorer(input=16, kernel=7, stride=1, padding=6, show_counts=True),

@@ -61,7 +61,9 @@ CASES = {
     "kernel": Case(
         KernelExplorer,
         dict(kernel="vertical edge"),
-        dict(kernel=np.eye(7), photograph="drawing", padding=6, stride=2, mode="reflect"),
+        dict(
+            kernel=np.eye(7), photograph="drawing", padding=6, stride=2, mode="reflect", layers=True, step=30
+        ),
         refuse("Weight, row 1, column 1"),
         [
             *[
@@ -74,7 +76,14 @@ CASES = {
                 "Flip",
             ],  # Normalize is off: the sum is 0
             *["Output, 128 by 128. Arrow keys", "Stride", "Padding", "Padding with", "Show the output"],
-            *["Output row", "Output column"],
+            *[
+                "Add layers: ReLU, pooling, a second kernel",
+                "▶ Play",
+                "Next product",
+                "Next pixel",
+                "First pixel",
+            ],
+            *["Whole output", "Output row", "Output column"],
         ],
         slide("Stride", "2", "3", "4"),
         "Output 32 by 32",
@@ -279,6 +288,48 @@ def test_every_field_says_what_it_takes_and_what_it_stays_when_something_else_is
             assert re.search(r"(must be a|takes inputs of) .* (stays|is taken|.*: )", said), (text, said)
             assert re.search(rf"stays {kept}\.|: {kept} is taken", said.replace(",", "")), (text, said, kept)
         page.keyboard.press("Tab")
+
+
+# --- by mouse -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, panel, sums",
+    [
+        ("kernel", ".x-output .x-stage", ".x-sum"),
+        ("shape", ".x-output .x-stage", ".x-sentence"),
+        ("lenet", ".x-layers .x-stage", ".x-sum"),
+        ("architecture", ".x-drawing .x-stage", ".x-part"),
+    ],
+)
+def test_a_click_holds_what_is_pointed_at_until_it_is_released(visit, name, panel, sums):
+    page = visit(name)
+    stage, words = page.locator(panel).first, page.locator(sums).first
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    one, other = [(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"]) for share in (0.3, 0.7)]
+    hint = page.locator(".x-by-mouse:visible", has_text="hold").first
+    free = hint.inner_text()
+
+    def pointed(place):
+        page.mouse.move(*place)
+        settle(page)
+        return words.inner_text().split("\n")[0]
+
+    first, second = pointed(one), pointed(other)
+    assert first != second and pointed(one) == first
+    page.mouse.click(*one)
+    assert pointed(other) == first
+    assert page.get_by_text("Held. Click it again, or press Escape, to let go.").first.is_visible()
+    page.keyboard.press("Escape")
+    assert (pointed(one), pointed(other)) == (first, second)
+    page.mouse.click(*other)
+    assert pointed(one) == second
+    page.mouse.click(*one)  # another place: it moves
+    assert pointed(other) == first
+    page.mouse.click(*one)  # the same place: it is released
+    assert pointed(other) == second
+    assert hint.inner_text() == free
 
 
 # --- for everyone ---------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 import traitlets
 from scipy.signal import correlate2d
 
@@ -54,6 +56,44 @@ def test_the_point_stays_inside_and_starts_where_the_answer_is_strong():
     assert explorer.point == [7, 7]
 
 
+@pytest.mark.parametrize("second", ["sharpen", np.arange(25.0).reshape(5, 5) - 7, [[-2.0]]])
+def test_further_layers_are_what_torch_makes_of_the_output(second):
+    explorer = KernelExplorer(kernel="sobel vertical", second_kernel=second, photograph="tower", padding=0)
+    outputs = explorer.layer_outputs()
+    assert list(outputs) == ["kernel", "relu", "pool", "second"]
+    pooled = F.max_pool2d(F.relu(torch.tensor(explorer.output())[None, None]), 2)
+    weight = torch.tensor(explorer.second_kernel, dtype=torch.float64)[None, None]
+    expected = F.conv2d(pooled, weight, padding=weight.shape[-1] // 2)
+    np.testing.assert_array_equal(outputs["pool"], pooled[0, 0])
+    np.testing.assert_array_equal(outputs["second"], expected[0, 0])  # whole numbers: exact in any order
+    assert {name: picture.shape for name, picture in outputs.items()} == {
+        name: explorer.layer_shape(name) for name in outputs
+    }
+
+
+def test_the_walk_and_the_traced_pixel_stay_inside():
+    explorer = KernelExplorer(kernel=np.eye(7), step=48, layers=True, trace=["second", 61, 60], padding=3)
+    explorer.kernel = "sobel vertical"
+    assert explorer.step == 8
+    explorer.stride = 4
+    assert explorer.trace == ["second", 15, 15]
+    explorer.photographs = {"small": np.zeros((7, 7), np.uint8)}
+    explorer.padding = 0
+    explorer.stride, explorer.kernel = 4, np.eye(5)
+    assert explorer.output_shape() == (1, 1)
+    assert explorer.trace is None and list(explorer.layer_outputs()) == ["kernel", "relu"]
+    with pytest.raises(traitlets.TraitError, match="within the 0 × 0 pixels of pool"):
+        explorer.trace = ["pool", 0, 0]
+
+
+def test_words_tell_of_the_walk_and_of_the_layers():
+    explorer = KernelExplorer(kernel="sobel vertical", step=4, point=[10, 20], layers=True)
+    words = explorer.description()
+    assert "The window has come to row 10, column 20, where 5 of 9 products are added" in words
+    high = explorer.output().max()
+    assert f"after ReLU 128 × 128 values from 0 to {high:.4g}; after max pooling 64 × 64 values" in words
+
+
 def test_other_pictures_replace_the_embedded_ones():
     explorer = KernelExplorer(point=[100, 100])
     explorer.photographs = {"noise": np.arange(20 * 9, dtype=np.uint8).reshape(20, 9)}
@@ -96,6 +136,19 @@ def test_other_pictures_replace_the_embedded_ones():
         ("point", [0, 128], r"within the 128 × 128 output, got \[0, 128\]"),
         ("point", [-1, 0], r"within the 128 × 128 output, got \[-1, 0\]"),
         ("point", [1, 2, 3], r"\[row, column\]"),
+        ("step", 9, "step must be a whole number from 0 to 8, got 9"),
+        ("step", -1, "step must be a whole number from 0 to 8, got -1"),
+        ("step", 1.5, "step must be a whole number from 0 to 8, got 1.5"),
+        ("layers", 2, "expected a boolean, not the int 2"),
+        ("second_kernel", "blur", "the kernel's name must be one of identity.*got 'blur'"),
+        (
+            "second_kernel",
+            [[1, 2]],
+            r"second_kernel must be square with side 1, 3, 5 or 7, got shape \(1, 2\)",
+        ),
+        ("trace", ["pool", 64, 0], r"within the 64 × 64 pixels of pool, got \[64, 0\]"),
+        ("trace", ["softmax", 0, 0], "with a layer of kernel, relu, pool, second, got"),
+        ("trace", 7, "trace must be None or .*, got 7"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_sentence(name, value, words):

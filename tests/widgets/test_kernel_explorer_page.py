@@ -27,6 +27,7 @@ def address(publish):
         one=edge,
         two=edge + blur,
         oblong=KernelExplorer(kernel="sharpen", photographs={"noise": oblong}).page_html(),
+        layers=KernelExplorer(kernel="sobel vertical", layers=True, padding=0).page_html(),
         pair=KernelExplorer(kernel=np.zeros((3, 3)), photographs={"pair": pair}, point=[4, 5]).page_html(),
         **{f"mixed{k}": KernelExplorer(kernel=MIXED[:k, :k]).page_html() for k in (3, 5, 7)},
         missing=edge.replace('data-module="kernel"', 'data-module="absent"'),
@@ -235,6 +236,414 @@ def test_the_scale_has_numbers(visit, view, kernel, ticks):
     assert ("clipped" in note) == (view == "picture")
 
 
+# --- the window walks -----------------------------------------------------------------------------------------------
+
+
+WALK = """async ([unit, geometry, place]) => {
+  const { walkOn } = await import("./explorers/kernel.js");
+  const seen = [];
+  for (let at = place; at.step !== null || !seen.length; seen.push([...at.point, at.step])) {
+    at = walkOn(at, unit, geometry);
+  }
+  return seen;
+}"""
+
+
+def test_a_walk_meets_every_product_of_every_pixel_in_order(modules):
+    geometry = {"rows": 2, "columns": 3, "k": 3}
+    begin = {"point": [0, 0], "step": None}
+    pixels = [(i, j) for i in range(2) for j in range(3)]
+    over = [1, 2, None]
+    seen = modules.evaluate(WALK, ["product", geometry, begin])
+    assert seen == [*([i, j, step] for i, j in pixels for step in range(9)), over]
+    assert modules.evaluate(WALK, ["pixel", geometry, begin]) == [*([i, j, 8] for i, j in pixels), over]
+    assert modules.evaluate(WALK, ["row", geometry, begin]) == [[0, 2, 8], [1, 2, 8], over]
+    within = {"point": [0, 1], "step": 4}
+    assert modules.evaluate(WALK, ["pixel", geometry, within])[:2] == [[0, 1, 8], [0, 2, 8]]
+    assert modules.evaluate(WALK, ["row", geometry, within]) == [[0, 2, 8], [1, 2, 8], over]
+
+
+def walked(page):
+    seen = state(page)
+    return [*seen["point"], seen["step"]]
+
+
+def test_products_are_added_one_after_another_until_the_value_lands(visit):
+    page = visit()
+    press(page, "Next product")
+    i, j = state(page)["point"]
+    before = i * 128 + j
+    window, weights = np.ravel(state(page)["window"]), np.ravel(state(page)["kernel"])
+    sums = np.cumsum(window * weights)
+    for step in range(9):
+        settle(page)
+        seen = state(page)
+        assert (walked(page), seen["sum"]) == ([i, j, step], sums[step])
+        assert seen["reached"] == before + (step == 8)
+        cells = page.get_by_role("table", name="Products").get_by_role("cell").all_inner_texts()
+        shown = [float(text.replace("−", "-")) for text in cells if text]
+        assert shown == (window * weights)[: step + 1].tolist() and cells[step + 1 :] == [""] * (8 - step)
+        for table in ("Window", "Weights", "Products"):
+            marks = (
+                page.get_by_role("table", name=table)
+                .locator(".x-cell")
+                .evaluate_all("cells => cells.map((cell) => cell.classList.contains('x-now'))")
+            )
+            assert np.flatnonzero(marks).tolist() == [step]
+        line = page.locator(".x-sum").inner_text().replace("−", "-")
+        if step < 8:
+            product = re.fullmatch(
+                rf"Row {i}, column {j}, product {step + 1} of 9: (-?\d+ \+ )?(.*) = (-?\d+)", line
+            )
+            pixel, weight = product[2].replace("(", "").replace(")", "").split(" × ")
+            assert (float(pixel), float(weight), float(product[3])) == (
+                window[step],
+                weights[step],
+                sums[step],
+            )
+        press(page, "Next product")
+    assert seen["value"] == sums[8] and line.endswith(f"= {sums[8]:.0f}")
+    assert walked(page) == [i, j + 1, 0]
+
+
+def test_pixels_that_the_window_has_not_reached_are_blank(visit):
+    page = visit(expected="willReadFrequently")
+    control(page, "Stride").fill("4")
+    settle(page)
+
+    output = KernelExplorer(kernel="vertical edge", stride=4).output()
+    strong = [tuple(place) for place in np.argwhere(abs(output) > 0.2 * abs(output).max())]
+
+    def painted():
+        return [color_at(page, "output", (i + 0.5) / 32, (j + 0.5) / 32) for i, j in strong]
+
+    whole = painted()
+    control(page, "Output row").fill("5")
+    control(page, "Output column").fill("3")
+    press(page, "Next pixel")
+    settle(page)
+    assert walked(page) == [5, 3, 8] and state(page)["reached"] == 5 * 32 + 4
+    same = [before == now for before, now in zip(whole, painted(), strict=True)]
+    assert same == [place <= (5, 3) for place in strong] and 5 < sum(same) < len(same) - 5
+    assert page.locator(".x-walk .x-note").inner_text() == "164 of 1,024 values"
+    press(page, "Whole output")
+    settle(page)
+    assert walked(page) == [5, 3, None] and painted() == whole
+
+
+def test_playing_goes_product_by_product_then_pixel_by_pixel_then_row_by_row_to_the_end(visit):
+    page = visit()
+    control(page, "Picture").select_option("drawing")
+    press(page, "First pixel")
+    assert walked(page) == [0, 0, 0]
+    page.locator("[data-explorer]").evaluate(
+        """e => { window.seen = [];
+          const record = () => seen.push(JSON.parse(e.dataset.state));
+          new MutationObserver(record).observe(e, { attributeFilter: ["data-state"] }); }"""
+    )
+    page.clock.install()
+    press(page, "Play")
+    for _ in range(140):
+        page.clock.run_for(500)
+    seen = [[*at["point"], at["step"], at["reached"]] for at in page.evaluate("seen")]
+    places = [place for place, _ in itertools.groupby(seen)]
+    products, others = places[:17], places[17:]
+    assert [place[:3] for place in products] == [[0, (n + 1) // 9, (n + 1) % 9] for n in range(17)]
+    assert others[-1] == [31, 31, None, 1024]
+    reached = [place[3] for place in others[:-1]]
+    assert reached == sorted(reached) and [place[2] for place in others[:-1]] == [8] * len(reached)
+    steps = np.diff([2, *reached])
+    assert set(steps[:60]) == {1} and set(steps[-20:]) == {32} and len(steps) < 110
+    assert page.get_by_role("button", name="Play").is_visible()
+
+
+def test_in_a_walk_a_mouse_does_not_look_elsewhere_and_a_click_moves_the_window(visit):
+    page = visit()
+    press(page, "Next product")
+    held = walked(page)
+    box = stage(page, "output").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    assert walked(page) == held
+    page.mouse.click(box["x"] + 60.5 * box["width"] / 128, box["y"] + 30.5 * box["height"] / 128)
+    assert walked(page) == [30, 60, 8]
+    press(page, "Next product")
+    assert walked(page) == [30, 61, 0]
+    page.get_by_label("Weight, row 1, column 1").fill("5")
+    assert walked(page) == [30, 61, 0] and state(page)["sum"] == 5 * state(page)["window"][0][0]
+    page.get_by_role("radio", name="1", exact=True).check()
+    assert walked(page)[2] == 0
+    press(page, "Reset")
+    assert walked(page)[2] is None
+
+
+def test_the_walk_needs_neither_motion_nor_mouse_and_is_announced(visit):
+    page = visit(reduced_motion="reduce")
+    assert not page.locator(".x-play").is_visible()
+    button = page.get_by_role("button", name="Next product")
+    button.focus()
+    for _ in range(2):
+        page.keyboard.press("Enter")
+    i, j, step = walked(page)
+    assert step == 1
+    said = "(words) => document.querySelector('.x-spoken').textContent.startsWith(words)"
+    page.wait_for_function(said, arg=f"Row {i}, column {j}, product 2 of 9: ")
+    cells = page.get_by_role("table", name="Products").get_by_role("cell")
+    assert [cells.nth(index).get_attribute("aria-label") for index in (2, 8)] == ["not added yet"] * 2
+    assert cells.nth(1).get_attribute("aria-label").endswith(", now")
+    page.get_by_role("button", name="Whole output").focus()
+    page.keyboard.press("Enter")
+    assert walked(page) == [i, j, None]
+
+
+def test_the_walk_by_finger_on_a_phone(visit):
+    page = visit(viewport=PHONE, touch=True)
+    page.get_by_role("button", name="Next pixel").tap()
+    page.get_by_role("button", name="Next pixel").tap()
+    assert walked(page)[2] == 8
+    stage(page, "output").scroll_into_view_if_needed()
+    box = stage(page, "output").bounding_box()
+    page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    assert walked(page) == [64, 64, 8]
+
+
+# --- further layers -------------------------------------------------------------------------------------------------
+
+
+CHAIN = """async ([picture, kernel, stride, second]) => {
+  const { crossCorrelate, layersOf } = await import("./explorers/kernel.js");
+  const [height, width] = [picture.length, picture[0].length];
+  const layers = layersOf(crossCorrelate({ values: picture.flat(), height, width }, kernel, stride), second);
+  const listed = ({ height, width, values }) => [height, width, [...values]];
+  return ["relu", "pool", "second"].map((name) => listed(layers[name]));
+}"""
+
+
+def chain(picture, kernel, stride, second):
+    """ReLU, pooling and the second kernel on a picture, by scratch."""
+    relu = scratch.relu(scratch.cross_correlate(picture, kernel, stride=stride))
+    pool = scratch.max_pool2d(relu[None, None], 2)[0, 0]
+    return relu, pool, scratch.cross_correlate(pool, second, padding=len(second) // 2)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole numbers", "any numbers"])
+def test_further_layers_equal_scratch(modules, whole):
+    """To the last bit where sums are exact in any order."""
+    rng = np.random.default_rng(2)
+    for shape, k, stride, other in [
+        ((7, 7), 1, 1, 3),
+        ((13, 8), 3, 2, 1),
+        ((31, 40), 5, 1, 7),
+        ((40, 33), 3, 4, 5),
+    ]:
+        picture = rng.integers(0, 256, shape).astype(float)
+        kernel, second = rng.integers(-9, 10, (k, k)), rng.integers(-9, 10, (other, other))
+        if not whole:
+            kernel, second = kernel / 7, second / 11
+        found = modules.evaluate(CHAIN, [picture.tolist(), kernel.tolist(), stride, second.tolist()])
+        for (height, width, values), expected in zip(
+            found, chain(picture, kernel, stride, second), strict=True
+        ):
+            assert (height, width) == expected.shape
+            tolerance = 0 if whole else 1e-9
+            np.testing.assert_allclose(np.reshape(values, expected.shape), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "shape, k, stride, other",
+    [((10, 11), 3, 1, 3), ((15, 14), 3, 2, 5), ((17, 16), 1, 2, 3), ((9, 9), 5, 1, 1)],
+)
+def test_a_traced_pixel_depends_on_the_pixels_in_its_frame_and_on_no_other(modules, shape, k, stride, other):
+    """One pixel of a black picture is lit at a time: with positive weights the value changes if it is seen at all."""
+    kernel, second = np.full((k, k), 1.0), np.full((other, other), 2.0)
+    dark = chain(np.zeros(shape), kernel, stride, second)
+    affects = [np.zeros((*layer.shape, *shape), bool) for layer in dark]
+    for y, x in np.ndindex(shape):
+        lit = np.zeros(shape)
+        lit[y, x] = 255
+        for seen, layer in zip(affects, chain(lit, kernel, stride, second), strict=True):
+            seen[:, :, y, x] = layer != 0
+    fields = """async ([layer, rows, columns, kernel, stride, second, output]) => {
+      const { fieldsOf } = await import("./explorers/kernel.js");
+      const at = (index) => [layer, Math.floor(index / columns), index % columns];
+      const state = { kernel, stride, second_kernel: second };
+      return Array.from({ length: rows * columns }, (_, index) => fieldsOf(at(index), state, output).input);
+    }"""
+    output = {"rows": dark[0].shape[0], "columns": dark[0].shape[1], "k": k}
+    for layer, seen in zip(["relu", "pool", "second"], affects, strict=True):
+        rows, columns = seen.shape[:2]
+        given = [layer, rows, columns, kernel.tolist(), stride, second.tolist(), output]
+        for index, (top, left, bottom, right) in enumerate(modules.evaluate(fields, given)):
+            lit = seen[index // columns, index % columns]
+            inside = np.zeros(shape, bool)
+            inside[top : bottom + 1, left : right + 1] = True
+            assert not (lit & ~inside).any()
+            ys, xs = np.nonzero(lit)
+            assert (ys.min(), xs.min(), ys.max(), xs.max()) == (
+                top,
+                left,
+                bottom,
+                right,
+            )  # no frame is smaller
+            if stride <= k:
+                assert (lit == inside).all()
+
+
+def traced(page):
+    return state(page)["layers"]
+
+
+def test_every_layer_is_shown_with_its_size_and_its_range_and_traced_to_the_input(visit):
+    page = visit("layers")
+    explorer = KernelExplorer(kernel="sobel vertical", layers=True, padding=0)
+    outputs = explorer.layer_outputs()
+    padded = np.pad(outputs["pool"], 1)
+    panels = page.locator(".x-layer-panels .x-panel")
+    for index, (layer, values) in enumerate(outputs.items()):
+        rows, columns = values.shape
+        seen = traced(page)
+        assert seen["shapes"][layer] == [rows, columns]
+        assert seen["ranges"][layer] == [values.min(), values.max()]
+        note = panels.nth(index).locator(".x-note").inner_text()
+        assert note == f"{rows} × {columns}, {values.min():.0f} to {values.max():.0f}".replace("-", "−")
+        box = panels.nth(index).locator(".x-stage").bounding_box()
+        for i, j in [(0, 0), (20, 37), (rows - 1, columns - 1)]:
+            page.mouse.move(
+                box["x"] + (j + 0.5) * box["width"] / columns, box["y"] + (i + 0.5) * box["height"] / rows
+            )
+            settle(page)
+            seen = traced(page)
+            assert (seen["layer"], seen["point"], seen["value"]) == (layer, [i, j], values[i, j])
+            window = {
+                "kernel": explorer.picture()[i : i + 3, j : j + 3],
+                "relu": outputs["kernel"][i : i + 1, j : j + 1],
+                "pool": outputs["relu"][2 * i : 2 * i + 2, 2 * j : 2 * j + 2],
+                "second": padded[i : i + 3, j : j + 3],
+            }[layer]
+            np.testing.assert_array_equal(seen["window"], window)
+            line = page.locator(".x-sum").inner_text().replace("−", "-")
+            assert line.endswith(f"= {values[i, j]:.0f}")
+            if layer == "relu":
+                assert f"max(0, {window[0, 0]:.0f}) =" in line
+            elif layer == "pool":
+                assert f"max({', '.join(f'{cell:.0f}' for cell in window.ravel())}) =" in line
+            top, left, bottom, right = seen["fields"]["input"]
+            assert top <= bottom and left <= right
+            if layer != "kernel":
+                words = f"{bottom - top + 1} × {right - left + 1} pixels of the input: rows {top} to {bottom}"
+                assert words in page.locator(".x-sum + .x-note").inner_text()
+    assert state(page)["point"] == explorer.point  # only looked at: the pixel of the output is held
+
+
+def test_layers_are_added_and_reached_by_keyboard(visit):
+    page = visit()
+    held = state(page)["point"]
+    page.get_by_role("checkbox", name="Add layers: ReLU, pooling, a second kernel").press("Space")
+    settle(page)
+    assert (traced(page)["layer"], traced(page)["point"]) == ("second", [held[0] // 2, held[1] // 2])
+    second = page.get_by_role("combobox", name="Second kernel")
+    assert second.input_value() == "horizontal edge"
+    second.select_option("sharpen")
+    assert traced(page)["second_kernel"] == scratch.KERNELS["sharpen"].tolist()
+    pool = page.get_by_role("application", name="Max pooling 2 × 2, 64 by 64")
+    pool.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert (traced(page)["layer"], traced(page)["point"]) == ("pool", [held[0] // 2, 1])
+    value = f"{traced(page)['value']:g}".replace("-", "−")
+    said = "(words) => document.querySelector('.x-spoken').textContent.startsWith(words)"
+    page.wait_for_function(
+        said, arg=f"Max pooling 2 × 2, row {held[0] // 2}, column 1: {value}. It depends on 4 × 4 pixels"
+    )
+    control(page, "Output column").press("End")
+    assert traced(page)["point"] == [held[0] // 2, 63]
+    control(page, "Stride").fill("4")
+    settle(page)
+    assert traced(page)["shapes"]["pool"] == [16, 16] and traced(page)["point"][1] == 15
+    press(page, "Next pixel")
+    assert walked(page)[2] == 8 and traced(page)["layer"] == "kernel"
+    press(page, "Reset")
+    assert state(page)["layers"] is None
+
+
+def test_layers_by_finger_on_a_phone(visit):
+    page = visit("layers", viewport=PHONE, touch=True)
+    panel = page.locator(".x-layer-panels .x-stage").nth(3)
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    page.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + 0.25 * box["height"])
+    assert (traced(page)["layer"], traced(page)["point"]) == ("second", [15, 31])
+
+
+def test_what_the_window_has_reached_goes_on_through_the_layers(modules):
+    """A pixel of a layer is there once all that it depends on is."""
+    count = """async ([reached, side, output]) => {
+      const { reachedLayers } = await import("./explorers/kernel.js");
+      return reachedLayers(reached, Array(side).fill(Array(side).fill(1)), output);
+    }"""
+    rows, columns = 9, 11
+    for reached in range(rows * columns + 1):
+        there = np.arange(rows * columns).reshape(rows, columns) < reached
+        pool = there[:8, :10].reshape(4, 2, 5, 2).all(axis=(1, 3))
+        second = np.array(
+            [
+                [np.pad(pool, 1, constant_values=True)[i : i + 3, j : j + 3].all() for j in range(5)]
+                for i in range(4)
+            ]
+        )
+        found = modules.evaluate(count, [reached, 3, {"rows": rows, "columns": columns}])
+        leading = [int(np.argmin([*layer.ravel(), False])) for layer in (there, there, pool, second)]
+        assert list(found.values()) == leading, reached
+
+
+def test_an_output_too_small_for_pooling_is_said_so(visit):
+    """9 pixels, a 7 × 7 kernel and stride 4: one window fits."""
+    page = visit("pair")
+    sentence = page.get_by_text(
+        "The output is too small for 2 × 2 pooling: take a smaller stride, or more padding."
+    )
+    page.get_by_role("checkbox", name="Add layers: ReLU, pooling, a second kernel").check()
+    page.get_by_role("radio", name="7").check()
+    control(page, "Stride").fill("4")
+    settle(page)
+    assert not sentence.is_visible() and traced(page)["layer"] == "second"
+    control(page, "Padding").fill("0")
+    settle(page)
+    assert state(page)["output_shape"] == [1, 1]
+    assert sentence.is_visible() and page.locator(".x-layer-panels .x-stage:visible").count() == 2
+    assert (list(traced(page)["shapes"]), traced(page)["layer"]) == (["kernel", "relu"], "kernel")
+
+
+# --- numbers in one way ---------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_one_grid_are_written_in_one_way(visit):
+    """Where 0.545 has no room for its zero, no cell of that grid has one."""
+    page = visit(viewport=PHONE)
+    mixed = set()
+    for kernel in (
+        np.full((5, 5), 6 / 11),
+        np.linspace(-0.5, 0.5, 49).reshape(7, 7),
+        np.full((3, 3), 0.0123),
+    ):
+        side = len(kernel)
+        page.get_by_role("radio", name=str(side)).check()
+        for (u, v), weight in np.ndenumerate(kernel):
+            page.get_by_label(f"Weight, row {u + 1}, column {v + 1}", exact=True).fill(f"{weight:.6f}")
+        page.get_by_label("Weight, row 1, column 1").fill("0.5")
+        control(page, "Stride").focus()
+        settle(page)
+        grids = [
+            page.get_by_role("table", name=name).get_by_role("cell").all_inner_texts()
+            for name in ("Weights", "Products")
+        ]
+        grids.append(page.locator(".x-weight").evaluate_all("cells => cells.map((cell) => cell.value)"))
+        for texts in grids:
+            bare, full = (any(re.match(start, text) for text in texts) for start in (r"−?\.", r"−?0\."))
+            assert not (bare and full), texts
+            mixed.add(bare)
+    assert mixed == {True, False}
+
+
 # --- by mouse -------------------------------------------------------------------------------------------------------
 
 
@@ -250,13 +659,31 @@ def test_mouse_previews_and_a_click_holds(visit):
     assert state(page)["point"] == [10, 20]
     page.mouse.move(5, 5)
     assert state(page)["point"] == held
-    page.mouse.move(*at(99, 3))
-    page.mouse.down()
-    page.mouse.up()
-    page.mouse.move(5, 5)
+    hint = page.locator(".x-magnifier .x-by-mouse:visible")
+    assert "a click holds the pixel" in hint.inner_text()
+    page.mouse.click(*at(99, 3))
+    page.mouse.move(*at(50, 60))
     settle(page)
     assert state(page)["point"] == [99, 3]
     assert control(page, "Output row").input_value() == "99"
+    assert hint.inner_text() == "Held. Click it again, or press Escape, to let go."
+    box_in = stage(page, "input").bounding_box()
+    page.mouse.move(box_in["x"] + 20, box_in["y"] + 20)
+    assert state(page)["point"] == [99, 3]
+
+    page.mouse.click(*at(50, 60))  # elsewhere: moves
+    page.mouse.move(*at(10, 20))
+    assert state(page)["point"] == [50, 60]
+    page.mouse.click(*at(50, 60))  # again: lets go
+    page.mouse.move(*at(10, 20))
+    assert state(page)["point"] == [10, 20]
+    page.mouse.click(*at(10, 20))
+    page.keyboard.press("Escape")
+    page.mouse.move(*at(11, 21))
+    assert state(page)["point"] == [11, 21]
+    page.mouse.move(5, 5)
+    assert state(page)["point"] == [10, 20]
+    assert "a click holds the pixel" in hint.inner_text()
 
 
 def test_pointing_at_the_input_finds_the_window_around_it(visit):

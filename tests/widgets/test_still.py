@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnncourse import scratch
 from cnncourse.widgets import (
     EXPLORERS,
     ArchitectureExplorer,
@@ -38,6 +39,8 @@ ORANGE, BLUE = "rgb(240, 195, 97)", "rgb(148, 196, 223)"
 STATES = [
     (KernelExplorer, dict(kernel="vertical edge", view="magnitude"), "Kernel, vertical edge: -1 0 1; "),
     (KernelExplorer, dict(kernel=np.zeros((7, 7)), photograph="drawing"), "Input: a drawing."),
+    (KernelExplorer, dict(kernel="sharpen", layers=True, trace=["second", 9, 9]), "; after a second kernel 64 × 64"),
+    (KernelExplorer, dict(step=4, padding=0, photograph="drawing"), "where 5 of 9 products are added"),
     (ShapeExplorer, dict(), "Input: 7 × 7 pixels with 1 of padding around it. Kernel 3 × 3, stride 2, "),
     (ShapeExplorer, dict(input=8, padding=0), "Output: 3 × 3. Never read: row and column 7."),
     (ShapeExplorer, dict(input=16, kernel=7, padding=6, dilation=4, step=0), "Never read: rows and columns 1, 3"),
@@ -137,6 +140,33 @@ def test_the_kernels_pictures_are_the_input_and_the_output():
     words = [text.text for text in parsed(explorer).iter("text")]
     i, j = explorer.point
     assert any(text.startswith(f"Row {i}, column {j}: ") for text in words)
+
+
+def test_the_kernels_picture_shows_its_layers_and_how_far_the_window_is():
+    explorer = KernelExplorer(kernel="sobel vertical", layers=True, trace=["pool", 20, 30], view="magnitude")
+    tree = parsed(explorer)
+    pictures = list(tree.iter("image"))
+    assert [pixels(picture).shape[0] for picture in pictures] == [130, 128, 128, 128, 64, 64]
+    words = [text.text for text in tree.iter("text")]
+    outputs = explorer.layer_outputs()
+    cells = ", ".join(f"{value:.0f}" for value in outputs["relu"][40:42, 60:62].ravel())
+    assert f"Max pooling 2 × 2, row 20, column 30: max({cells}) = {outputs['pool'][20, 30]:.0f}" in words
+    np.testing.assert_array_equal(pixels(pictures[3])[outputs["relu"] == 0], 0)
+
+    explorer.trace, explorer.point, explorer.step = None, [64, 10], 3
+    tree = parsed(explorer)
+    window = explorer.output()  # the 4th product is that of the window's second row, first column
+    patch = np.pad(explorer.picture().astype(int), 1)[64:67, 10:13]
+    products = (patch * scratch.KERNELS["sobel vertical"]).ravel()
+    assert window[64, 10] == products.sum()
+    words = [text.text or "" for text in tree.iter("text")]
+    (text,) = [line for line in words if line.startswith("Row ")]
+    text = text.replace("−", "-")
+    assert text.startswith("Row 64, column 10, product 4 of 9: ") and text.endswith(
+        f" = {products[:4].sum():.0f}"
+    )
+    hatched = [path for path in tree.iter("path") if len(path.get("d")) > 300 and path.get("fill") == "none"]
+    assert len(hatched) >= 5  # the output, and each layer's picture
 
 
 @pytest.mark.parametrize("step", [0, 5, 24])

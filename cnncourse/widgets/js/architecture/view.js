@@ -101,7 +101,7 @@ class ArchitectureView extends View {
     return [
       ...this.controls.flatMap(({ element, fault }) => [element, fault]),
       ...this.drawn.map(({ element }) => element),
-      make("div", { class: "x-below" }, this.bars.element, make("div", {}, ...hints(
+      make("div", { class: "x-below" }, this.bars.element, make("div", {}, ...holdHints(
         "Point at a block or a stage; a click holds it, a double click opens it.", "Tap a block or the name of a stage.")),
         this.buildLegend()),
       this.buildPart(),
@@ -182,6 +182,10 @@ class ArchitectureView extends View {
 
   pointed() {
     return this.preview ?? this.scene.held;
+  }
+
+  heldPlace() {
+    return this.get("layer"); // the scene follows once the event is over
   }
 
   onPoint(which, [down, across], event) {

@@ -28,6 +28,11 @@ const hints = (mouse, finger) => [
   make("span", { class: "x-note x-by-mouse" }, mouse), make("span", { class: "x-note x-by-finger" }, finger),
 ];
 
+/** The same where a click holds what is pointed at; once it does, how to let go. */
+const holdHints = (mouse, finger) => [
+  ...hints(mouse, finger), make("span", { class: "x-note x-by-mouse x-if-pinned" }, "Held. Click it again, or press Escape, to let go."),
+];
+
 /** A native select with its label above it. `options` are [value, text] pairs; `offer` replaces them. */
 function choice({ label, options = [], onchange }) {
   const id = uniqueId();

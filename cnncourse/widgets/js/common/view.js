@@ -80,7 +80,7 @@ function watchWidth(element, callback) {
  */
 class View {
   constructor(model, { name, title, watched, kept = Object.keys(watched) }) {
-    Object.assign(this, { model, name, title, watched, preview: null, made: {}, stops: [] });
+    Object.assign(this, { model, name, title, watched, preview: null, pinned: false, made: {}, stops: [] });
     this.initial = Object.fromEntries(kept.map((key) => [key, model.get(key)]));
     this.revision = { look: 0, ...Object.fromEntries(Object.values(watched).map((part) => [part, 0])) };
     this.spoken = announcer();
@@ -107,6 +107,9 @@ class View {
       this.ask();
     };
     this.stops.push(watchTheme(repaint), watchWidth(this.root, repaint), this.paint.cancel, this.spoken.stop);
+    const release = (event) => event.key === "Escape" && this.pin(false);
+    document.addEventListener("keydown", release);
+    this.stops.push(() => document.removeEventListener("keydown", release));
     if (this.player) this.stops.push(this.player.heedMotion());
     this.answer();
     this.showAll();
@@ -142,22 +145,44 @@ class View {
     this.paint();
   }
 
-  /** Look at a place without holding it; null goes back to the one that is held. */
+  /** Look at a place without holding it; null goes back to the one that is held. While one is pinned, none is looked at. */
   look(preview) {
-    this.preview = preview;
+    this.preview = this.pinned ? null : preview;
     this.ask();
   }
 
-  /** A press holds a place, a mouse that passes over it only looks at it. */
+  /**
+   * A mouse that passes over a place looks at it. A press holds and pins it: the mouse may go elsewhere. A second press
+   * on it, or Escape, releases it; a press on another place, or dragging, moves it.
+   */
   hover(place, event) {
-    if (isPressed(event)) this.hold(place);
-    else if (event.pointerType !== "touch") this.look(place);
+    if (!isPressed(event)) {
+      if (event.pointerType !== "touch") this.look(place);
+      return;
+    }
+    this.preview = null;
+    const before = JSON.stringify(this.heldPlace());
+    this.hold(place);
+    const moved = JSON.stringify(this.heldPlace()) !== before;
+    if (moved) this.pin(true);
+    else if (event.type === "pointerdown") this.pin(!this.pinned);
+  }
+
+  /** The place that is held, once nothing is looked at. */
+  heldPlace() {
+    return this.pointed();
+  }
+
+  pin(pinned) {
+    this.pinned = pinned;
+    this.root.classList.toggle("is-pinned", pinned);
   }
 
   resetButton() {
     const reset = () => {
       this.player?.pause();
       this.preview = null;
+      this.pin(false);
       for (const fault of this.root.querySelectorAll(".x-fault")) fault.textContent = "";
       this.reset();
       this.set(structuredClone(this.initial));

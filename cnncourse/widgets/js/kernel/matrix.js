@@ -39,8 +39,11 @@ class Matrix {
     this.fitsTight = measureRoom(this.cells[0]);
   }
 
-  /** Returns whether every number could be shown exactly. `outside` marks the cells of the padding. */
-  show(values, { color, text, outside = null }) {
+  /**
+   * Returns whether every number could be shown exactly. `outside` marks the cells of the padding. Cell `now` stands
+   * out, for what `mark` says; in a walk, cells after `last` are still blank.
+   */
+  show(values, { color, text, outside = null, now = null, mark = "now", last = values.length - 1 }) {
     const tight = values.some((value) => !this.fits(format(value, 0)));
     this.table.classList.toggle("x-tight", tight);
     const fits = tight ? this.fitsTight : this.fits;
@@ -48,15 +51,16 @@ class Matrix {
     values.forEach((value, index) => {
       const cell = this.cells[index];
       const background = color(value);
-      cell.textContent = texts[index];
-      cell.style.backgroundColor = css(background);
+      const blank = index > last;
+      cell.textContent = blank ? "" : texts[index];
+      cell.style.backgroundColor = blank ? "" : css(background);
       cell.style.color = inkOn(background);
-      if (outside) {
-        cell.classList.toggle("x-outside", outside[index]);
-        if (outside[index]) cell.setAttribute("aria-label", `${cell.textContent}, padding`);
-        else cell.removeAttribute("aria-label");
-      }
+      cell.classList.toggle("x-now", index === now);
+      cell.classList.toggle("x-outside", Boolean(outside?.[index]));
+      const words = [outside?.[index] && "padding", index === now && mark, blank && "not added yet"].filter(Boolean);
+      if (words.length) cell.setAttribute("aria-label", [texts[index], ...words].slice(blank ? 1 : 0).join(", "));
+      else cell.removeAttribute("aria-label");
     });
-    return values.every((value, index) => parseNumber(this.cells[index].textContent) === value);
+    return values.every((value, index) => parseNumber(texts[index]) === value);
   }
 }

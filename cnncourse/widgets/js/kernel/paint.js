@@ -40,8 +40,41 @@ function paintOutput({ context, width, height, palette }, result, { view, from, 
   buffer.draw(context, [0, 0, width, height]);
 }
 
-/** The window of the pointed output pixel, and where the padding ends. */
-function markInput(sheet, padded, { kernel, stride, padding }, { i, j }) {
+/** Blank and hatched: the pixels of a picture that the window has not reached. */
+function paintUnreached(sheet, { height, width }, reached) {
+  const { context, ratio, palette } = sheet;
+  const [stepY, stepX] = [sheet.height / height, sheet.width / width];
+  const [top, left] = [Math.floor(reached / width) * stepY, (reached % width) * stepX];
+  const middle = left ? top + stepY : top;
+  const boxes = [[left, top, sheet.width, middle], [0, middle, sheet.width, sheet.height]];
+  context.fillStyle = css(palette.surface);
+  context.strokeStyle = css(mix(palette.surface, palette.muted, 0.55));
+  context.lineWidth = ratio;
+  for (const box of boxes.filter(([, from, , to]) => to - from > 0.01)) {
+    context.fillRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
+    context.beginPath();
+    for (let x = 4 * ratio; x < sheet.width + sheet.height; x += 8 * ratio) {
+      const line = clipped(x, 0, x - sheet.height, sheet.height, box);
+      if (!line) continue;
+      context.moveTo(line[0], line[1]);
+      context.lineTo(line[2], line[3]);
+    }
+    context.stroke();
+  }
+}
+
+/** A frame around pixels of a picture, which is found even where they are small. */
+function markBox(sheet, { height, width }, [top, left, bottom, right]) {
+  const { ratio } = sheet;
+  const [stepY, stepX] = [sheet.height / height, sheet.width / width];
+  const [tall, wide] = [(bottom - top + 1) * stepY, (right - left + 1) * stepX].map((side) => Math.max(side, 5 * ratio));
+  const box = [((left + right + 1) * stepX - wide) / 2, ((top + bottom + 1) * stepY - tall) / 2, wide, tall];
+  drawFrame(sheet, ...box);
+  if (wide < 24 * ratio) drawLeads(sheet, ...box);
+}
+
+/** Where the padding ends, the window, and in a walk its current pixel, if that can be seen. */
+function markInput(sheet, padded, padding, box, pixel = null) {
   const { context, width, height, ratio, palette } = sheet;
   const [stepY, stepX] = [height / padded.height, width / padded.width];
   if (padding) {
@@ -51,20 +84,13 @@ function markInput(sheet, padded, { kernel, stride, padding }, { i, j }) {
     context.strokeRect(padding * stepX, padding * stepY, width - 2 * padding * stepX, height - 2 * padding * stepY);
     context.setLineDash([]);
   }
-  const k = kernel.length;
-  const box = [j * stride * stepX, i * stride * stepY, k * stepX, k * stepY];
-  drawFrame(sheet, ...box);
-  if (k * stepX < 24 * ratio) drawLeads(sheet, ...box);
+  markBox(sheet, padded, box);
+  if (pixel && stepX >= 5 * ratio) drawFrame(sheet, pixel[1] * stepX, pixel[0] * stepY, stepX, stepY);
 }
 
-function markOutput(sheet, result, { i, j }) {
-  const { ratio } = sheet;
-  const [stepY, stepX] = [sheet.height / result.height, sheet.width / result.width];
-  const [height, width] = [Math.max(stepY, 5 * ratio), Math.max(stepX, 5 * ratio)];
-  const box = [(j + 0.5) * stepX - width / 2, (i + 0.5) * stepY - height / 2, width, height];
-  drawFrame(sheet, ...box);
-  if (width < 24 * ratio) drawLeads(sheet, ...box);
-}
+/** The pixel of the padded input that was multiplied last in a walk; null if there is none. */
+const pixelNow = ({ kernel, stride }, { i, j }, step) =>
+  step === null ? null : [i * stride + Math.floor(step / kernel.length), j * stride + (step % kernel.length)];
 
 /** What the cells of a kernel are tinted with. */
 function tintOf(palette, weights) {
@@ -97,16 +123,37 @@ function paintScale(sheet, legend) {
     write(sheet, text, (index * width) / 2, 19, { size: 11, color, align: ["left", "center", "right"][index] }));
 }
 
-/** The three panels and one sum → SVG. */
+/** The pictures of all layers, with the frames of what one pixel depends on. */
+function paintLayers(paper, page, top, state, { layers, legends, reached, fields }) {
+  const side = 160;
+  LAYERS.filter((layer) => layer in layers).forEach((layer, index) => {
+    const picture = layers[layer];
+    const x = (index * (paper.width - side)) / (LAYERS.length - 1);
+    const longest = Math.max(picture.height, picture.width);
+    const size = [picture.width, picture.height].map((length) => (side * length) / longest);
+    titlePart(page, x, top, side, TITLES[layer]);
+    const sheet = paper.sheet(x, top + 24, ...size);
+    paintOutput(sheet, picture, legends[layer]);
+    if (state.step !== null) paintUnreached(sheet, picture, reached[layer]);
+    if (fields[layer]) markBox(sheet, picture, fields[layer]);
+    sheet.context.strokeStyle = css(sheet.palette.line);
+    sheet.context.strokeRect(0.5, 0.5, sheet.width - 1, sheet.height - 1);
+    const range = rangeOf(picture);
+    write(page, range, x, top + 24 + side + 12, { size: 12, color: css(page.palette.muted) });
+  });
+}
+
+/** The three panels, the layers and one sum → SVG. */
 function still(state) {
   const padded = pad(pictureOf(state), state.padding, state.mode);
   const result = crossCorrelate(padded, state.kernel, state.stride);
-  const legend = legendOf(state, extent(result.values));
-  const at = sumAt(state, padded, result, clampAll(state.point, [0, 0], [result.height - 1, result.width - 1]));
+  const scene = sceneOf(state, padded, state.layers ? layersOf(result, state.second_kernel) : { kernel: result });
+  const { at, fields, legends: { kernel: legend } } = scene;
   const side = 256;
   const sized = ({ height, width }) => [width, height].map((length) => (side * length) / Math.max(height, width));
 
-  const paper = new Paper(720, 24 + side + 66);
+  const bottom = 24 + side + 42 + (state.layers ? 214 : 0);
+  const paper = new Paper(720, bottom + 24);
   const page = paper.sheet(0, 0, paper.width, paper.height);
   const around = state.padding ? ` + ${state.padding} around` : "";
   const shape = ({ height, width }) => `${height} × ${width}`;
@@ -119,15 +166,17 @@ function still(state) {
 
   const input = paper.sheet(0, 24, ...sized(padded));
   paintInput(input, padded, state.padding);
-  markInput(input, padded, state, at);
+  markInput(input, padded, state.padding, fields.input, pixelNow(state, at, scene.step));
   paintKernel(paper.sheet(281, 24 + (side - 158) / 2, 158, 158), state.kernel);
   const output = paper.sheet(464, 24, ...sized(result));
   paintOutput(output, result, legend);
-  markOutput(output, result, at);
+  if (state.step !== null) paintUnreached(output, result, scene.reached.kernel);
+  markBox(output, result, fields.kernel);
   output.context.strokeStyle = css(output.palette.line);
   output.context.strokeRect(0.5, 0.5, output.width - 1, output.height - 1);
   paintScale(paper.sheet(464, 24 + side + 8, side, 28), legend);
-  const place = `Row ${at.i}, column ${at.j}: ${spelledSum(at.products)} = `;
-  write(page, `${place}${format(at.value, 4)}`, 0, 24 + side + 56, { size: 13 });
+  if (state.layers) paintLayers(paper, page, 24 + side + 48, state, scene);
+  const { before, value } = wordsOn(scene, state);
+  write(page, `${before}${value}`, 0, bottom + 14, { size: 13 });
   return paper.markup();
 }

@@ -13,7 +13,8 @@ class KernelView extends View {
   constructor(model) {
     const watched = {
       photograph: "picture", photographs: "picture", drawing: "picture", padding: "picture", mode: "picture",
-      kernel: "kernel", stride: "kernel", kernel_name: "look", view: "look", point: "point",
+      kernel: "kernel", stride: "kernel", kernel_name: "look", view: "look", point: "point", step: "point",
+      layers: "layers", second_kernel: "layers", trace: "point",
     };
     const kept = Object.keys(watched).filter((name) => name !== "photographs");
     super(model, { name: "kernel", title: "Kernel explorer", watched, kept });
@@ -59,6 +60,10 @@ class KernelView extends View {
     return clampAll(point, [0, 0], [rows - 1, columns - 1]);
   }
 
+  get isWalking() {
+    return this.get("step") !== null;
+  }
+
   nameOf(kernel) {
     const kernels = this.get("kernels");
     const names = [this.get("kernel_name"), ...Object.keys(kernels)];
@@ -80,7 +85,12 @@ class KernelView extends View {
       const middle = share * (axis === 0 ? after.height : after.width);
       return Math.round((middle + after.padding - after.k / 2) / after.stride);
     });
-    this.set({ point: this.inside(point, after) });
+    const [trace, step] = [this.get("trace"), this.get("step")];
+    const [layer, ...at] = trace ? placeIn({ ...this.state, trace }, after, trace) : ["kernel"];
+    this.set({
+      point: this.inside(point, after), trace: layer === "kernel" ? null : [layer, ...at],
+      step: step === null ? null : Math.min(step, after.k ** 2 - 1),
+    });
   }
 
   setKernel(kernel) {
@@ -103,19 +113,43 @@ class KernelView extends View {
     this.setKernel(kernel.map((row) => row.map((weight) => weight / total)));
   }
 
-  hold(point) {
+  /** Hold a pixel of a layer. In a walk the window goes to that pixel of the output, or the walk is over. */
+  hold([layer, ...at]) {
+    this.player.pause();
     this.preview = null;
     this.speakPoint = true;
-    this.set({ point: this.inside(point) });
+    const [, i, j] = placeIn(this.state, this.geometry(), [layer, ...at]);
+    const last = this.get("kernel").length ** 2 - 1;
+    if (layer === "kernel") this.set({ point: [i, j], trace: null, step: this.isWalking ? last : null });
+    else this.set({ trace: [layer, i, j], step: null });
+  }
+
+  /** While the window walks, what is shown is the pixel under it. */
+  look(place) {
+    super.look(this.isWalking ? null : place);
   }
 
   pointed() {
-    return this.inside(this.preview ?? this.get("point"));
+    return placeIn(this.state, this.geometry(), this.preview);
+  }
+
+  /** The window goes on to { point, step } of its walk. */
+  walkTo(place, quietly) {
+    this.preview = null;
+    this.speakPoint = !quietly;
+    this.set({ ...place, trace: null });
+  }
+
+  addLayers(layers) {
+    const [i, j] = this.get("point").map((index) => index >> 1);
+    const { rows, columns } = sizeOfLayer("second", this.geometry());
+    const trace = layers && !this.isWalking && rows && columns ? placeIn(this.state, this.geometry(), ["second", i, j]) : null;
+    this.set({ layers, trace });
   }
 
   onOutput([y, x], event) {
     const { rows, columns } = this.geometry();
-    this.hover([Math.floor(y * rows), Math.floor(x * columns)], event);
+    this.hover(["kernel", Math.floor(y * rows), Math.floor(x * columns)], event);
   }
 
   onInput([y, x], event) {
@@ -123,7 +157,7 @@ class KernelView extends View {
     const row = y * (height + 2 * padding) - padding;
     const column = x * (width + 2 * padding) - padding;
     const nearest = (at) => Math.round((at + padding - k / 2) / stride);
-    const point = [nearest(row), nearest(column)];
+    const point = ["kernel", nearest(row), nearest(column)];
     if (!this.isDrawing) this.hover(point, event);
     else if (isPressed(event) || event.pointerType !== "touch") {
       this.look(point);
@@ -131,12 +165,15 @@ class KernelView extends View {
     }
   }
 
-  onOutputKey(event) {
-    const [i, j] = this.pointed();
+  /** Keys on the picture of a layer; they begin at the pixel that lies where another layer's is pointed at. */
+  onLayerKey(layer, event) {
+    const [from, ...at] = this.pointed();
+    const [rows, there] = [layer, from].map((name) => sizeOfLayer(name, this.geometry()).rows);
+    const [i, j] = at.map((index) => Math.floor((index * rows) / there));
     const point = placeOf(event, {
       ...neighbors([i, j]), PageUp: [i - 10, j], PageDown: [i + 10, j], Home: [i, 0], End: [i, Infinity],
     });
-    if (point) this.hold(point);
+    if (point) this.hold([layer, ...point]);
   }
 
   // Elements ....................................................................................................
@@ -161,7 +198,7 @@ class KernelView extends View {
         this.buildInput(), operator("⋆", "x-star"), this.buildKernel(), operator("="), this.buildOutput()),
       make("div", { class: "x-settings" },
         this.stride.element, this.padding.element, this.mode.element, this.view.element, this.formula),
-      this.buildMagnifier(),
+      this.buildLayers(), this.buildMagnifier(),
     ];
   }
 
@@ -224,7 +261,7 @@ class KernelView extends View {
     this.output = makeStage({
       onpoint: (share, event) => this.onOutput(share, event),
       onleave: () => this.look(null),
-      onkey: (event) => this.onOutputKey(event),
+      onkey: (event) => this.onLayerKey("kernel", event),
     });
     this.outputSize = make("span", { class: "x-size" });
     this.scale = make("div", { class: "x-scale-bar" });
@@ -237,21 +274,33 @@ class KernelView extends View {
       this.range);
   }
 
+  buildLayers() {
+    const kernels = this.get("kernels");
+    this.further = new LayerPanels({
+      add: (layers) => this.addLayers(layers),
+      choose: (name) => kernels[name] && this.set({ second_kernel: kernels[name] }),
+      stages: (layer) => ({
+        onpoint: ([y, x], event) => {
+          const { rows, columns } = sizeOfLayer(layer, this.geometry());
+          this.hover([layer, Math.floor(y * rows), Math.floor(x * columns)], event);
+        },
+        onleave: () => this.look(null),
+        onkey: (event) => this.onLayerKey(layer, event),
+      }),
+    });
+    return this.further.element;
+  }
+
   buildMagnifier() {
-    const pointer = (label, move) => slider({ label, min: 0, max: 1, oninput: (index) => this.hold(move(index)) });
-    this.row = pointer("Output row", (i) => [i, this.pointed()[1]]);
-    this.column = pointer("Output column", (j) => [this.pointed()[0], j]);
-    this.matrices = ["Window", "Weights", "Products"].map((label) => new Matrix(label));
-    const [windowed, weighted, products] = this.matrices.map(({ element }) => element);
-    this.place = make("span");
-    this.value = make("span", { class: "x-value" });
-    this.aside = make("span", { class: "x-muted" });
-    return group("x-magnifier", "One output pixel",
-      head("One output pixel",
-        ...hints("Point at the output; a click holds the pixel, arrow keys move it.", "Tap a pixel of the output.")),
-      make("div", { class: "x-pointing" }, this.row.element, this.column.element),
-      make("div", { class: "x-panels x-matrices" }, windowed, operator("×"), weighted, operator("="), products),
-      make("p", { class: "x-sum" }, this.place, this.value, this.aside));
+    const move = (axis, index) => this.hold(this.pointed().map((old, which) => (which === axis + 1 ? index : old)));
+    this.walk = new Walk({
+      read: () => ({ point: this.inside(this.get("point")), step: this.get("step") }),
+      write: (place, quietly) => this.walkTo(place, quietly),
+      geometry: () => this.geometry(),
+    });
+    this.player = this.walk.player;
+    this.magnifier = new Magnifier({ move, walk: this.walk.element });
+    return this.magnifier.element;
   }
 
   // From the model to the screen ................................................................................
@@ -262,35 +311,63 @@ class KernelView extends View {
     if (this.outdated("padded", picture)) this.padded = pad(this.picture(), state.padding, state.mode);
     if (this.outdated("result", picture, kernel)) {
       this.result = crossCorrelate(this.padded, state.kernel, state.stride);
-      this.extent = extent(this.result.values);
+      this.extent = extentOf(this.result);
+    }
+    if (this.outdated("further", picture, kernel, state.layers && state.second_kernel)) {
+      this.layers = state.layers ? layersOf(this.result, state.second_kernel) : { kernel: this.result };
       this.spoken.say(this.summary());
     }
     const { padded, result } = this;
-    this.at = sumAt(state, padded, result, this.pointed());
+    this.scene = sceneOf(state, padded, this.layers, this.preview);
+    const { at, step, reached } = this.scene;
     const { stride, padding, mode } = state;
     this.root.dataset.state = JSON.stringify({
       photograph: pictureName(state), kernel: state.kernel, stride, padding, mode,
       input_shape: [padded.height - 2 * padding, padded.width - 2 * padding],
-      output_shape: [result.height, result.width], point: [this.at.i, this.at.j], window: this.at.patch, value: this.at.value,
+      output_shape: [result.height, result.width], point: [at.i, at.j], window: at.patch, value: at.value,
+      step, sum: step === null ? at.value : runningSums(at.products)[step], reached: reached.kernel,
+      layers: state.layers ? this.layersState() : null,
     });
+    if (this.speakPoint) this.spoken.say(spokenOn(this.scene, this.state));
+    this.speakPoint = false;
+  }
+
+  /** The layers in numbers: sizes and ranges, the pixel that is traced back, and what it depends on (in the input: its pixels). */
+  layersState() {
+    const { place: [layer, ...at], pixel, fields, layers } = this.scene;
+    const { padding, second_kernel } = this.state;
+    const there = LAYERS.filter((name) => name in layers);
+    return {
+      second_kernel, shapes: Object.fromEntries(there.map((name) => [name, [layers[name].height, layers[name].width]])),
+      ranges: Object.fromEntries(there.map((name) => [name, extentOf(layers[name])])),
+      layer, point: at, window: pixel.patch, value: pixel.value,
+      fields: { ...fields, input: fields.input.map((index) => index - padding) },
+    };
   }
 
   summary() {
     const values = this.extent.map((value) => format(value, 2)).join(" to ");
-    return `Kernel ${this.get("kernel_name")}. Output ${this.result.height} by ${this.result.width}, values ${values}.`;
+    const words = `Kernel ${this.get("kernel_name")}. Output ${this.result.height} by ${this.result.width}, values ${values}.`;
+    const { second } = this.get("layers") ? this.layers : {};
+    return second ? `${words} After the second kernel ${rangeOf(second).replace("×", "by")}.` : words;
   }
 
   /** Only what depends on something that changed is painted again; pointing moves the marks alone. */
   show() {
-    const { picture, kernel, look } = this.revision;
-    if (this.outdated("controls", picture, kernel, look)) this.showControls();
-    if (this.outdated("cells", this.get("kernel").length, look)) this.layCells();
+    const { picture, kernel, look, layers } = this.revision;
+    const { scene } = this;
+    if (this.outdated("controls", picture, kernel, look, layers)) this.showControls();
+    const side = scene.pixel.patch.length;
+    if (this.outdated("cells", this.get("kernel").length, scene.place[0], side, look)) this.layCells(scene.place[0], side);
     if (this.outdated("kernel", kernel, look)) this.showKernel();
     if (this.outdated("input", picture, look)) {
       this.input.stage.style.aspectRatio = `${this.padded.width} / ${this.padded.height}`;
       paintInput(this.sheet(this.input.picture), this.padded, this.get("padding"), this.buffers.input);
     }
-    if (this.outdated("output", picture, kernel, look)) this.showOutput();
+    if (this.outdated("output", picture, kernel, look, scene.reached.kernel)) this.showOutput();
+    if (this.outdated("layers", picture, kernel, look, layers, scene.reached.kernel) && this.get("layers")) {
+      this.further.paint(scene, (canvas) => this.sheet(canvas));
+    }
     this.showMarks();
     this.showPoint();
   }
@@ -322,16 +399,17 @@ class KernelView extends View {
     this.credit.textContent = this.credit.title = drawing ? "" : this.get("photographs")[pictureName(this.state)].credit;
     this.output.stage.setAttribute("aria-label",
       `Output, ${rows} by ${columns}. Arrow keys move the pointed pixel, Page Up and Page Down by ten rows.`);
+
+    this.further.showControls(this.state, this.layers, this.get("kernels"));
   }
 
-  /** Make the cells of all four grids and find out how much text they hold. */
-  layCells() {
+  /** Make the cells of all four grids, of `side` cells in the magnifier, and find out how much text they hold. */
+  layCells(layer, side) {
     const k = this.get("kernel").length;
     this.weights.resize(k);
     this.root.style.setProperty("--k", k);
-    this.root.classList.toggle("x-many", k > 3);
-    for (const matrix of this.matrices) matrix.resize(k);
-    for (const matrix of this.matrices) matrix.measure();
+    this.root.classList.toggle("x-many", side > 3);
+    this.magnifier.layOut(layer, side);
     this.weights.measure();
   }
 
@@ -345,14 +423,15 @@ class KernelView extends View {
       flat === 0 ? "The weights sum to 0: flat areas give 0." : `The weights sum to ${format(flat, 4)}.`;
     const tooLarge = largestSize(kernel.flat()) / Math.abs(flat) > LARGEST_WEIGHT;
     this.normalizer.disabled = flat === 0 || Math.abs(flat - 1) < 1e-12 || tooLarge;
-    this.matrices[1].show(kernel.flat(), { color: tint, text: weightText });
   }
 
   showOutput() {
     const { stage, picture } = this.output;
-    this.legend = legendOf(this.state, this.extent);
+    this.legend = this.scene.legends.kernel;
     stage.style.aspectRatio = `${this.result.width} / ${this.result.height}`;
-    paintOutput(this.sheet(picture), this.result, this.legend, this.buffers.output);
+    const sheet = this.sheet(picture);
+    paintOutput(sheet, this.result, this.legend, this.buffers.output);
+    if (this.scene.step !== null) paintUnreached(sheet, this.result, this.scene.reached.kernel);
     const stops = Array.from({ length: 41 }, (_, stop) => css(shade(this.palette, this.legend.view, stop / 40)));
     this.scale.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     ticksOf(this.legend).forEach((text, index) => (this.ticks[index].textContent = text));
@@ -361,31 +440,23 @@ class KernelView extends View {
   }
 
   showMarks() {
+    const { fields, at, step } = this.scene;
+    const { padding } = this.state;
     const input = this.sheet(this.input.marks);
-    markInput(input, this.padded, this.state, this.at);
-    const step = input.width / this.padded.width;
-    if (this.isDrawing && document.activeElement === this.input.stage) this.pad.mark(input, step, this.get("padding") * step);
-    markOutput(this.sheet(this.output.marks), this.result, this.at);
+    markInput(input, this.padded, padding, fields.input, pixelNow(this.state, at, step));
+    const wide = input.width / this.padded.width;
+    if (this.isDrawing && document.activeElement === this.input.stage) this.pad.mark(input, wide, padding * wide);
+    markBox(this.sheet(this.output.marks), this.result, fields.kernel);
+    if (this.get("layers")) this.further.mark(this.scene, (canvas) => this.sheet(canvas));
   }
 
   showPoint() {
-    const { i, j, patch, products, outside, value } = this.at;
-    const { view, from, to } = this.legend;
-    const [windowed, , multiplied] = this.matrices;
-    windowed.show(patch.flat(), { color: (pixel) => [pixel, pixel, pixel], text: fit, outside });
-    const exact = multiplied.show(products, { color: tintOf(this.palette, products), text: fit });
-    this.row.show(i, this.result.height - 1);
-    this.column.show(j, this.result.width - 1);
-
-    this.place.textContent = `Row ${i}, column ${j}: ${spelledSum(products)} = `;
-    this.value.textContent = format(value, 4);
-    const rounded = !exact || Math.abs(Number(value.toFixed(4)) - value) > 1e-9;
-    const clipped = view === "picture" && (value < -1e-9 || value > 255 + 1e-9);
-    this.aside.textContent = (rounded ? " (rounded for display)" : "") + (clipped ? ` shown as ${value < 0 ? 0 : 255}` : "");
-    const share = ((view === "magnitude" ? Math.abs(value) : value) - from) / (to - from);
-    this.needle.style.left = `${100 * clamp(share, 0, 1)}%`;
-    if (this.speakPoint) this.spoken.say(`Row ${i}, column ${j}: ${format(value, 4)}.`);
-    this.speakPoint = false;
+    const { scene } = this;
+    const { at, legends } = scene;
+    this.magnifier.show(scene, this.state, this.palette);
+    this.needle.style.left = `${100 * shareOf(at.value, legends.kernel)}%`;
+    this.needle.hidden = isAdding(scene);
+    this.walk.show(scene);
   }
 }
 

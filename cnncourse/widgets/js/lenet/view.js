@@ -155,7 +155,7 @@ class LeNetView extends View {
     this.value = make("span", { class: "x-value" });
     this.reason = make("div", { class: "x-note x-reason" });
     return group("x-magnifier", "One unit",
-      head("One unit", ...hints("Point at a map; a click holds the unit, arrow keys move it.", "Tap a map.")),
+      head("One unit", ...holdHints("Point at a map; a click holds the unit, arrow keys move it.", "Tap a map.")),
       make("div", { class: "x-choosing" }, this.layer.element, ...this.axes.map(({ element }) => element)),
       make("div", { class: "x-reading" }, read, this.operators[0], weights, this.operators[1], products),
       make("p", { class: "x-sum" }, this.place, this.value), this.reason);

@@ -373,7 +373,7 @@ class ShapeView extends View {
     ];
     this.panels[panelOf(settings, "pixels")].note.textContent = notes.filter(Boolean).join(" ");
     this.panels[panelOf(settings, "windows")].note.replaceChildren(
-      ...hints("Point at a cell of either grid; a click holds it.", "Tap a cell of either grid."));
+      ...holdHints("Point at a cell of either grid; a click holds it.", "Tap a cell of either grid."));
     this.counterText.textContent = forward ? "Count the reads" : "Count the products";
     this.fault.textContent = this.reason;
     this.remark.textContent = remarkOn(settings);
