@@ -5,7 +5,6 @@ const middleStep = (settings) => ((sides(settings).windows - 1) >> 1) * (sides(s
 const sharing = new Sharing("ShapeExplorer", {
   still,
   table: () => ({
-    output: null,
     input: [legal.whole(...RANGES.input), 7],
     kernel: [legal.whole(...RANGES.kernel), 3],
     stride: [legal.whole(...RANGES.stride), 2],
