@@ -27,6 +27,7 @@ import traitlets
 FOLDER = Path(__file__).parent
 DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
+SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # comments beside code, indents, blank lines
 
 GIVEN = {}  # part → {name: what gives its values}
 
@@ -90,9 +91,10 @@ def script(part):
 
 
 def page_module(part):
-    """`common`, or an explorer's own folder, as a module of a page, without comments; it exports all it has."""
+    """`common`, or an explorer's own folder, as a module of a page, with nothing but code; it exports all it has."""
     text = COMMENT.sub("", code(part))
     exported = f"\nexport {{ {', '.join(DECLARED.findall(text))} }};\n"
+    text = SPARED.sub("", text)
     if part == "common":
         return text + exported
     used = [name for name in DECLARED.findall(code("common")) if re.search(rf"\b{name}\b", text)]
