@@ -38,7 +38,7 @@ ALONE = """<!doctype html>
 <style>
 html {{ background: #ffffff; color: #1f2933; }}
 html[data-theme="dark"] {{ background: #14191e; color: #dfe5ea; }}
-body {{ margin: 12px; font: 14px/1.4 system-ui, sans-serif; }}
+body {{ margin: 16px; font: 14px/1.4 system-ui, sans-serif; }}
 .explorer {{ max-width: 1000px; }}
 footer {{ max-width: 1000px; margin: 16px auto 0; font-size: 12.5px; }}
 footer a {{ color: inherit; }}

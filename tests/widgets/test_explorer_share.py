@@ -93,6 +93,9 @@ def address(tmp_path_factory, serve):
     return serve(folder, prefix="course")
 
 
+REFUSE = "void (navigator.clipboard.writeText = () => Promise.reject(new Error('no')))"
+
+
 def root(page, name, which=0):
     return page.locator(f"[data-explorer={name}]").nth(which)
 
@@ -104,8 +107,8 @@ def state(page, name, which=0):
 def share(page, what, name, which=0):
     """Press a button of the panel → what it copied."""
     explorer = root(page, name, which)
-    if not explorer.locator(".x-share").evaluate("e => e.open"):
-        explorer.locator(".x-share > summary").click()
+    if not explorer.locator(".x-sharing").evaluate("e => e.open"):
+        explorer.locator(".x-sharing > summary").click()
     explorer.get_by_role("button", name=what).click()
     explorer.locator(".x-done:not(:empty)").wait_for()
     return page.evaluate("navigator.clipboard.readText()")
@@ -330,7 +333,7 @@ def test_drawings_and_what_was_learned_stay_out_and_the_panel_says_so(visit, add
     link = share(page, "Copy link", "lenet")
     assert "image" not in link
     words = "Your drawing stays here: neither a link nor the Python code holds it."
-    assert root(page, "lenet").locator(".x-share-panel > .x-note").inner_text() == words
+    assert root(page, "lenet").locator(".x-sharing-panel > .x-note").inner_text() == words
     assert "# Your drawing is not part of this.\n" in share(page, "Copy as Python", "lenet")
     root(page, "lenet").get_by_label("Take the two").click()
     assert "%22image%22%3A2" in share(page, "Copy link", "lenet")
@@ -386,7 +389,7 @@ def test_copied_python_is_short(visit, address):
 def test_a_saved_picture_is_the_still_one_twice_as_fine_on_white(visit, name):
     page = visit(name, dark=True)
     with page.expect_download() as caught:
-        root(page, name).locator(".x-share > summary").click()
+        root(page, name).locator(".x-sharing > summary").click()
         page.get_by_role("button", name="Save picture").click()
     assert caught.value.suggested_filename == f"{name}.png"
     image = Image.open(io.BytesIO(caught.value.path().read_bytes()))
@@ -415,23 +418,23 @@ def test_the_panel_lies_over_the_explorer_and_nothing_moves(visit, name):
         page.set_viewport_size({"width": width, "height": 900})
         settle(page)
         before = page.evaluate(boxes)
-        root(page, name).locator(".x-share > summary").tap()
+        root(page, name).locator(".x-sharing > summary").tap()
         settle(page)
         assert page.evaluate(boxes) == before
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-        panel = root(page, name).locator(".x-share-panel").bounding_box()
+        panel = root(page, name).locator(".x-sharing-panel").bounding_box()
         assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width
-        for control in root(page, name).locator(".x-share-panel > .x-button").all():
+        for control in root(page, name).locator(".x-sharing-panel > .x-button").all():
             assert control.bounding_box()["height"] >= 44
         page.locator("h1").tap()
-        assert not root(page, name).locator(".x-share-panel").is_visible()
+        assert not root(page, name).locator(".x-sharing-panel").is_visible()
 
 
 @every_explorer
 def test_axe_finds_nothing_serious_in_the_open_panel(visit, name):
     page = visit(name)
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
-    root(page, name).locator(".x-share > summary").click()
+    page.evaluate(REFUSE)
+    root(page, name).locator(".x-sharing > summary").click()
     page.get_by_role("button", name="Copy as Python").click()
     page.wait_for_selector(".x-copied:visible")
     for viewport in (COLUMN, PHONE):
@@ -458,19 +461,19 @@ def test_by_keyboard_it_opens_copies_and_closes(visit):
     page.keyboard.press("Enter")
     page.get_by_text("Python for this state was copied.").wait_for()
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.matches('.x-share > summary')")
-    assert not page.locator(".x-share-panel").is_visible()
+    assert page.evaluate("document.activeElement.matches('.x-sharing > summary')")
+    assert not page.locator(".x-sharing-panel").is_visible()
     page.keyboard.press("Enter")
     for _ in range(5):
         page.keyboard.press("Tab")
-    assert not page.locator(".x-share-panel").is_visible()  # what has the focus is never below it
+    assert not page.locator(".x-sharing-panel").is_visible()  # what has the focus is never below it
 
 
 def test_where_the_clipboard_is_refused_the_text_stands_selected_in_a_field(visit, address):
     page = visit("kernel")
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.evaluate(REFUSE)
     root(page, "kernel").get_by_label("Stride").fill("3")
-    page.locator(".x-share > summary").click()
+    page.locator(".x-sharing > summary").click()
     page.get_by_role("button", name="Copy link").click()
     field = page.locator(".x-copied")
     field.wait_for()
@@ -485,7 +488,7 @@ def test_where_the_clipboard_is_refused_the_text_stands_selected_in_a_field(visi
 def test_in_a_notebook_there_is_no_address(visit, name):
     offered = visit(name).evaluate(
         f"""async () => {{ {FAKE_MODEL % name}
-          return [...el.querySelectorAll(".x-share-panel > .x-button")].map((e) => e.textContent); }}"""
+          return [...el.querySelectorAll(".x-sharing-panel > .x-button")].map((e) => e.textContent); }}"""
     )
     assert offered == ["Copy as Python", "Save picture"]
 
@@ -498,7 +501,7 @@ def test_a_page_of_its_own_opens_with_the_present_state(visit, address, name):
     """From a page that begins otherwise than Python does."""
     page = visit(f"{name}-1", permissions=CLIPBOARD)
     wanted = state(page, name)
-    page.locator(".x-share > summary").click()
+    page.locator(".x-sharing > summary").click()
     page.get_by_role("link", name="Open alone").click()
     page.wait_for_url("**/explorers/*")
     page.wait_for_selector(".is-mounted")
@@ -522,12 +525,12 @@ def test_a_page_of_its_own_fills_its_frame_light_and_dark(visit, address, name):
             page.set_viewport_size({"width": width, "height": 800})
             settle(page)
             assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-            assert root(page, name).bounding_box()["width"] == width - 24
+            assert root(page, name).bounding_box()["width"] == width - 32
         assert serious_findings(page) == []
         backgrounds.append(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
     assert backgrounds == ["rgb(255, 255, 255)", "rgb(20, 25, 30)"]
     page.emulate_media(color_scheme="light")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
 
 
 def test_there_is_a_page_for_each_explorer():

@@ -172,7 +172,7 @@ class Sharer {
     const close = () => {
       this.element.open = false;
     };
-    this.element = make("details", { class: "x-share", on: {
+    this.element = make("details", { class: "x-sharing", on: {
       toggle: () => this.show(true),
       keydown: ({ key }) => {
         if (key !== "Escape" || !this.element.open) return;
@@ -180,7 +180,7 @@ class Sharer {
         summary.focus();
       },
       focusout: ({ relatedTarget }) => relatedTarget && !this.element.contains(relatedTarget) && close(),
-    } }, summary, group("x-share-panel", "Share",
+    } }, summary, group("x-sharing-panel", "Share",
       ...(this.page ? [button("Copy link", () => this.copy("The address of this state", this.address()))] : []),
       button("Copy as Python", () => this.copy("Python for this state", sharing.code(this.state, this.initial))),
       button("Save picture", () => this.save()),
