@@ -84,6 +84,11 @@ class ArchitectureView extends View {
     Object.assign(this, { star: null, target: 0 });
   }
 
+  /** The fields of the networks that have been shown. */
+  get fields() {
+    return this.controls.filter(({ settings }) => settings).flatMap(({ fields }) => fields);
+  }
+
   // Elements ....................................................................................................
 
   build() {
@@ -93,7 +98,6 @@ class ArchitectureView extends View {
       write: (changes) => this.change(which, changes), choose: (name) => this.choose(which, name),
       more: which ? [this.idea] : [this.ends()],
     }));
-    this.fields = this.controls.flatMap(({ fields }) => fields);
     this.drawn = [0, 1].map((which) => this.buildDrawing(which));
     this.bars = segments({
       label: "Bars show", options: Object.entries(QUANTITIES), onchange: (bars) => this.set({ bars }),
