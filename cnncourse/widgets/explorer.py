@@ -27,7 +27,7 @@ import traitlets
 FOLDER = Path(__file__).parent
 DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
-SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # other comments, indents, blank lines
+SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # beside code; indents, blank lines
 
 GIVEN = {}  # part → {name: what gives its values}
 

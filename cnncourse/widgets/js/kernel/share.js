@@ -45,5 +45,5 @@ const sharing = new Sharing("KernelExplorer", {
     const known = [DRAWING, ...PHOTOGRAPHS].includes(state.photograph);
     return known ? state : { ...state, photograph: undefined, point: undefined };
   },
-  spell: ({ kernel_name: name, ...given }) => (name === undefined ? given : { ...given, kernel: name }),
+  spell: ({ kernel_name: name, ...given }) => (name === undefined ? given : { kernel: name, ...given }),
 });
