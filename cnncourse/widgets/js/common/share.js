@@ -103,11 +103,10 @@ class Sharing {
   /** What belongs to a state and is never said, or cannot be. */
   leftOut(state, initial) {
     const packed = this.pack(state);
-    const named = Object.entries(this.table).map(([name, entry]) => {
-      const lost = Array.isArray(entry) ? packed[name] === undefined : !same(state[name], initial[name]);
-      return lost && (Array.isArray(entry) ? entry[2] : entry);
-    });
-    return [...new Set(named.filter(Boolean))];
+    const entries = Object.entries(this.table).filter(([, entry]) => entry);
+    const lost = entries.filter(([name, entry]) =>
+      (Array.isArray(entry) ? packed[name] === undefined && entry[2] : !same(state[name], initial[name])));
+    return lost.map(([, entry]) => (Array.isArray(entry) ? entry[2] : entry));
   }
 
   /** Python that makes an explorer with this state. */
