@@ -28,6 +28,11 @@ def page_modules():
     return modules
 
 
+def pages_alone(home):
+    """File name → a page with one explorer alone, beside the modules; `home` leads from there back to the book."""
+    return {f"{explorer.module}.html": explorer().page_alone(home) for explorer in EXPLORERS}
+
+
 __all__ = [
     "EXPLORERS",
     "ArchitectureExplorer",
@@ -39,5 +44,6 @@ __all__ = [
     "ShapeExplorer",
     "TrainLive",
     "page_modules",
+    "pages_alone",
     "stylesheet",
 ]

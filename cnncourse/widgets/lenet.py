@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import traitlets
 
-from .explorer import Checked, Explorer, grays, index, number, one_of
+from .explorer import Checked, Explorer, grays, index, number, one_of, whole
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 SHIPPED = EMBEDDED / "lenet_live"
@@ -135,12 +135,20 @@ def center_digit(picture):
     return field
 
 
+def picture_of(name, value):
+    """A square of gray values, or a digit for the test digit of MNIST of that class."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return decode_digit(sample_digits()[whole(name, value, 0, 9)]).tolist()
+    return grays(name, value, SIDE)
+
+
 class LeNetLive(Explorer):
     """A digit is drawn, and LeNet-5 answers: every map of every layer, and ten probabilities.
 
     LeNetLive(image=picture, centered=True, layer="c3", unit=[4, 2, 7])
 
-    image      28 rows of 28 gray values, white on black as in MNIST; an array (28, 28) will do
+    image      28 rows of 28 gray values, white on black as in MNIST; an array (28, 28) will do, and 0 … 9 for a test
+               digit of that class
     centered   whether the drawing is scaled and centered as MNIST's digits are before the network gets it
     brush      1 … 5, the width of a stroke in pixels
     layer      "c1", "s2", "c3", "s4", "c5", "f6" or "output": the layer of the unit that is looked into
@@ -159,7 +167,7 @@ class LeNetLive(Explorer):
 
     network = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
     samples = traitlets.List(read_only=True).tag(sync=True, explorer=True)
-    image = Checked(grays, SIDE)
+    image = Checked(picture_of)
     centered = traitlets.Bool(True).tag(sync=True, explorer=True)
     brush = Checked(number, *BRUSHES, default=2.5)
     layer = Checked(one_of, tuple(SIZES), default="c3")

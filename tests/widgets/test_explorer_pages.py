@@ -70,6 +70,7 @@ CASES = {
                 "Picture",
                 "Kernel",
                 "↺ Reset",
+                "↗ Share",
                 *WEIGHTS,
                 "3",
                 "Rotate",
@@ -97,7 +98,7 @@ CASES = {
         ),
         refuse("Channels in"),
         [
-            *["Example", "forward", "↺ Reset", "Input, 7 by 7. Arrow keys choose a pixel."],
+            *["Example", "forward", "↺ Reset", "↗ Share", "Input, 7 by 7. Arrow keys choose a pixel."],
             *[
                 "Output, 7 by 7. Arrow keys move the window.",
                 "Back one window",
@@ -122,6 +123,7 @@ CASES = {
                 "Schedule of the rates",
                 "Steps",
                 "↺ Reset",
+                "↗ Share",
                 "Rosenbrock’s valley. The start is at (0, 0).",
             ],
             *["Start x", "Start y", "▶ Play", "Step shown"],
@@ -140,6 +142,7 @@ CASES = {
         [
             *["Your drawing, 28 by 28 pixels. Arrow keys", "Clear", "Erase", "Brush", "Center as MNIST does"],
             *["Output, 10 units. Arrow keys choose one.", *(f"Take the {digit}" for digit in DIGITS)],
+            *["↺ Reset", "↗ Share"],
             *[f"{layer}, " for layer in ("C1", "S2", "C3", "S4", "C5", "F6")],
             *["Layer", "Map", "Row", "Column"],
         ],
@@ -159,6 +162,7 @@ CASES = {
                 "Width",
                 "Classes",
                 "↺ Reset",
+                "↗ Share",
                 "Compare with",
             ],
             *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
@@ -173,7 +177,7 @@ CASES = {
         dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
         lambda page: page.get_by_role("radio", name="draws").check(),
         [
-            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset"],
+            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset", "↗ Share"],
             *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
             *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
         ],
@@ -189,7 +193,16 @@ CASES = {
         dict(lr=10.0, schedule="warmup_cosine", what_if=dict(initialization="small")),
         refuse("Seed"),
         [
-            *["▶ Train", "One step", "Start over", "↺ Reset", "Learning rate", "Batch size", "Optimizer"],
+            *[
+                "▶ Train",
+                "One step",
+                "Start over",
+                "↺ Reset",
+                "↗ Share",
+                "Learning rate",
+                "Batch size",
+                "Optimizer",
+            ],
             *["Momentum μ", "Schedule", "Epochs", "Initialization", "Activation", "Batch norm", "Seed"],
             *["What if … (a second network)", *(f"Show it a {digit}" for digit in range(10))],
             "Its 8 maps for held-out digit 7, a 4. Arrow keys choose another digit.",

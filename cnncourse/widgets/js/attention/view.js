@@ -7,7 +7,7 @@ class AttentionView extends View {
     const watched = {
       picture: "image", drawing: "image", brush: "look", layer: "at", head: "at", patch: "at", numbers: "look",
     };
-    super(model, { name: "attention", title: "Attention in a Vision Transformer", watched });
+    super(model, { name: "attention", title: "Attention in a Vision Transformer", watched, sharing });
     this.network = decodeNetwork(VIT);
     this.samples = model.get("samples");
     Object.assign(this, { mode: "point", cost: 0, timer: 0, spokenPixel: "", buffer: new PixelBuffer() });
@@ -81,7 +81,7 @@ class AttentionView extends View {
     const layers = Array.from({ length: LAYERS }, (_, index) => [index + 1, index + 1]);
     this.layer = segments({ label: "Layer", options: layers, onchange: (layer) => this.hold({ layer }) });
     this.head = segments({ label: "Head", options: ROWS.map((head) => [head, head]), onchange: (head) => this.hold({ head }) });
-    return make("div", { class: "x-bar" }, this.token.element, this.layer.element, this.head.element, this.resetButton());
+    return make("div", { class: "x-bar" }, this.token.element, this.layer.element, this.head.element, this.ends());
   }
 
   buildPicture() {

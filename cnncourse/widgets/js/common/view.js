@@ -74,14 +74,16 @@ function watchWidth(element, callback) {
  * frame, follows the theme and the width of its page, and can be taken away. A subclass says
  *
  *   name, title, watched    its name, what it is called, and each name of the model → the part that depends on it
+ *   sharing                 what of its state can be said in an address and in Python
  *   build()                 → its elements
  *   answer()                everything that can be computed, and `root.dataset.state`
  *   show()                  everything that can be seen; `outdated` says which of it is not yet
  */
 class View {
-  constructor(model, { name, title, watched, kept = Object.keys(watched) }) {
-    Object.assign(this, { model, name, title, watched, preview: null, pinned: false, made: {}, stops: [] });
-    this.initial = Object.fromEntries(kept.map((key) => [key, model.get(key)]));
+  constructor(model, { name, title, watched, sharing, kept = Object.keys(watched) }) {
+    Object.assign(this, { model, name, title, watched, sharing, preview: null, pinned: false, made: {}, stops: [] });
+    const first = (key) => (model.page ? model.page.initial[key] : model.get(key)); // a page's own, not its address's
+    this.initial = Object.fromEntries(kept.map((key) => [key, first(key)]));
     this.revision = { look: 0, ...Object.fromEntries(Object.values(watched).map((part) => [part, 0])) };
     this.spoken = announcer();
     this.compute = afterEvent(() => this.answer());
@@ -195,6 +197,12 @@ class View {
     return made;
   }
 
+  /** What an explorer has beside its controls: back to the beginning, and away with its state. */
+  ends() {
+    this.sharer = new Sharer(this);
+    return make("div", { class: "x-ends" }, this.resetButton(), this.sharer.element);
+  }
+
   /** What is not in the model goes back to the beginning. */
   reset() {}
 
@@ -212,6 +220,7 @@ class View {
       this.font = getComputedStyle(this.root).fontFamily;
     }
     this.show();
+    this.sharer.show();
   }
 
   /** A blank sheet as large as a canvas is on the screen: in device pixels, or `scaled` in those of the page. */

@@ -17,7 +17,7 @@ class KernelView extends View {
       layers: "layers", second_kernel: "layers", trace: "point",
     };
     const kept = Object.keys(watched).filter((name) => name !== "photographs");
-    super(model, { name: "kernel", title: "Kernel explorer", watched, kept });
+    super(model, { name: "kernel", title: "Kernel explorer", watched, kept, sharing });
     this.decoded = new Map();
     this.buffers = { input: new PixelBuffer(), output: new PixelBuffer() };
   }
@@ -64,12 +64,6 @@ class KernelView extends View {
     return this.get("step") !== null;
   }
 
-  nameOf(kernel) {
-    const kernels = this.get("kernels");
-    const names = [this.get("kernel_name"), ...Object.keys(kernels)];
-    return names.find((name) => kernels[name] && sameKernel(kernels[name], kernel)) ?? YOUR_KERNEL;
-  }
-
   // What a person does ..........................................................................................
 
   /** Change what moves the output's pixels, and keep pointing at the same place of the picture. */
@@ -94,7 +88,7 @@ class KernelView extends View {
   }
 
   setKernel(kernel) {
-    this.setGeometry({ kernel, kernel_name: this.nameOf(kernel) });
+    this.setGeometry({ kernel, kernel_name: nameOfKernel(this.get("kernels"), kernel, this.get("kernel_name")) });
   }
 
   setWeight(u, v, weight) {
@@ -193,7 +187,7 @@ class KernelView extends View {
     this.view = choice({ label: "Show the output", options: VIEWS, onchange: (view) => this.set({ view }) });
     this.formula = make("div", { class: "x-note x-formula" });
     return [
-      make("div", { class: "x-bar" }, this.picker.element, this.namer.element, this.resetButton()),
+      make("div", { class: "x-bar" }, this.picker.element, this.namer.element, this.ends()),
       make("div", { class: "x-panels" },
         this.buildInput(), operator("⋆", "x-star"), this.buildKernel(), operator("="), this.buildOutput()),
       make("div", { class: "x-settings" },

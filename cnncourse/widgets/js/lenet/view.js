@@ -3,7 +3,7 @@
 class LeNetView extends View {
   constructor(model) {
     const watched = { image: "image", centered: "image", brush: "look", layer: "unit", unit: "unit" };
-    super(model, { name: "lenet", title: "LeNet-5, live", watched });
+    super(model, { name: "lenet", title: "LeNet-5, live", watched, sharing });
     this.network = decodeNetwork(model.get("network"));
     this.samples = model.get("samples").map(decodeBytes);
     this.scales = findScales(this.network, this.samples);
@@ -26,8 +26,7 @@ class LeNetView extends View {
   }
 
   load(digit) {
-    const pixels = this.samples[digit];
-    this.set({ image: Array.from({ length: SIDE }, (_, y) => [...pixels.subarray(y * SIDE, (y + 1) * SIDE)]) });
+    this.set({ image: rowsOf(this.samples[digit]) });
   }
 
   // Elements ....................................................................................................
@@ -103,7 +102,7 @@ class LeNetView extends View {
       return load;
     });
     return group("x-samples", "Digits of MNIST",
-      make("span", { class: "x-note" }, "Or take one of MNIST’s test digits:"), make("div", { class: "x-thumbs" }, ...thumbs));
+      make("span", { class: "x-note" }, "Or take one of MNIST’s test digits:"), make("div", { class: "x-thumbs" }, ...thumbs), this.ends());
   }
 
   buildLayers() {

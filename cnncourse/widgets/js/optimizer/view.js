@@ -7,7 +7,7 @@ const RACED = ["surface", "start", "steps", "schedule", "runs"];
 class OptimizerView extends View {
   constructor(model) {
     const watched = Object.fromEntries([...RACED, "shown", "show_sweep"].map((name) => [name, "race"]));
-    super(model, { name: "optimizer", title: "Optimizer explorer", watched });
+    super(model, { name: "optimizer", title: "Optimizer explorer", watched, sharing });
     this.racers = [];
     this.swept = new Map();
   }
@@ -94,7 +94,7 @@ class OptimizerView extends View {
     return [
       make("div", { class: "x-lines" },
         make("div", { class: "x-bar" },
-          this.landscapes.element, this.schedules.element, this.stepCount.element, this.resetButton()),
+          this.landscapes.element, this.schedules.element, this.stepCount.element, this.ends()),
         make("div", { class: "x-race" }, this.buildLandscape(), this.buildCurves()),
         this.sentence,
         make("div", { class: "x-steps" }, make("div", { class: "x-tools" }, this.player.element), this.scrubber.element),

@@ -6,7 +6,7 @@ const KEEP_EVERY = 1000; // ms between records
 class TrainView extends View {
   constructor(model) {
     const watched = Object.fromEntries([...SETTINGS, "what_if"].map((name) => [name, "run"]));
-    super(model, { name: "train", title: "A network that learns in the page", watched: { ...watched, digit: "digit" } });
+    super(model, { name: "train", title: "A network that learns in the page", watched: { ...watched, digit: "digit" }, sharing });
     this.held = heldDigits();
     this.buffer = new PixelBuffer();
     Object.assign(this, { id: 0, begun: false, spokenAt: 0, keptAt: 0 });
@@ -119,7 +119,7 @@ class TrainView extends View {
     const { lr, ...others } = this.controls;
     return [make("div", { class: "x-training" },
       make("div", { class: "x-go" },
-        make("div", { class: "x-buttons" }, this.trainer, this.stepper, anew, this.resetButton()), lr.element),
+        make("div", { class: "x-buttons" }, this.trainer, this.stepper, anew, this.ends()), lr.element),
       group("x-knobs", "Settings", ...Object.values(others).map(({ element }) => element)),
       make("div", { class: "x-said-now" }, this.progress, this.fault, this.sentence),
       this.buildPlots(),
