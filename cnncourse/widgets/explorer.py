@@ -208,6 +208,11 @@ def grays(name, value, side):
     return picture.tolist()
 
 
+def optional(name, value, check, *limits):
+    """None, or what `check` lets pass."""
+    return None if value is None else check(name, value, *limits)
+
+
 def index(name, value, sizes, words):
     """A list of as many whole numbers as there are sizes, each below its own."""
     whole_ones = isinstance(value, list | tuple) and all(isinstance(i, numbers.Integral) for i in value)
