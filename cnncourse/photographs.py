@@ -106,13 +106,8 @@ def load(name, size=None, gray=True):
         raise RuntimeError(f"{path} is missing or damaged ({error}): install the package again") from error
 
     if size is not None:
-        picture = centered_square(picture, size)
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = (left, top, left + side, top + side)
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR, box=square)
     return np.array(picture.convert("L") if gray else picture)
-
-
-def centered_square(picture, size):
-    """The largest centered square of a PIL image, resampled to size × size with a triangle filter."""
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = (left, top, left + side, top + side)
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=square)

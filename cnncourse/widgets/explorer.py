@@ -24,7 +24,7 @@ import numpy as np
 import traitlets
 
 FOLDER = Path(__file__).parent
-DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
+DECLARED = re.compile(r"^(?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
 
 GIVEN = {}  # part → {name: what gives its values}

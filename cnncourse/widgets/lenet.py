@@ -158,7 +158,7 @@ def own_digit(name, picture):
 
 def take_image(explorer, picture):
     """An array (28, 28) of whole numbers is the drawing; any other picture is prepared, and kept as `own`."""
-    if np.shape(picture) == (SIDE, SIDE) and getattr(picture, "dtype", np.dtype(float)).kind in "iu":
+    if isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE) and picture.dtype.kind in "iu":
         return picture
     explorer.own = own_digit("image", picture).tolist()
     return explorer.own

@@ -4,8 +4,6 @@ import numpy as np
 import traitlets
 from PIL import Image, ImageOps
 
-from cnncourse import photographs
-
 from .explorer import Checked
 
 YOUR_PICTURE = "your picture"
@@ -20,7 +18,9 @@ class Chosen(Checked):
         self.take = take
 
     def validate(self, owner, value):
-        picture = isinstance(value, Image.Image) or hasattr(value, "__array__")
+        if hasattr(value, "__array__") and not isinstance(value, Image.Image):
+            value = np.asarray(value)
+        picture = isinstance(value, Image.Image | np.ndarray)
         return super().validate(owner, self.take(owner, value) if picture else value)
 
 
@@ -29,14 +29,16 @@ def gray_square(name, picture, side):
 
     picture   a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1   →   uint8 (side, side)
 
-    As `photographs.load` does it: resampled by averages with a triangle filter, gray = 0.299 R + 0.587 G + 0.114 B
-    (ITU-R BT.601). A camera's note which side is up is heeded, 16 bits become v // 256, what is transparent becomes white.
+    Gray = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), resampled by averages with a triangle filter, as `photographs` are. A camera's note which side is up is heeded, 16 bits become v // 256, what is transparent becomes white.
     """
     image = _from_pillow(name, picture) if isinstance(picture, Image.Image) else _from_array(name, picture)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    side = side(min(image.size)) if callable(side) else side
-    return np.array(photographs.centered_square(image, side).convert("L"))
+    crop = min(image.size)
+    left, top = ((length - crop) // 2 for length in image.size)
+    square = image.convert("L").crop((left, top, left + crop, top + crop)).convert("F")  # rounded once, at the end
+    side = side(crop) if callable(side) else side
+    return np.rint(square.resize((side, side), Image.Resampling.BILINEAR)).astype(np.uint8)
 
 
 def light_on_dark(name, gray):

@@ -39,8 +39,8 @@ function graySquare({ image, width, height }, side) {
     }
     const { data } = context.getImageData(0, y % BAND, crop, 1);
     for (let x = 0, at = 0; x < crop; x += 1, at += 4) {
-      const gray = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
-      line[x] = 255 + (gray - 255) * (data[at + 3] / 255);
+      const gray = Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
+      line[x] = Math.round(255 + (gray - 255) * (data[at + 3] / 255));
       clear ||= data[at + 3] < 255;
     }
     const small = taps.map(({ from, weights }) => weights.reduce((sum, weight, index) => sum + weight * line[from + index], 0));
@@ -108,7 +108,7 @@ class OwnPicture {
    * them. `again()` takes the picture that is kept, if a thumbnail shows it. `model` and `spoken` are the explorer's.
    */
   constructor({ model, spoken, convert, take, again = () => {} }) {
-    Object.assign(this, { model, spoken, convert, take, turn: 0 });
+    Object.assign(this, { model, spoken, convert, take, turn: 0, words: "" });
     this.input = make("input", {
       type: "file", accept: "image/*",
       on: { change: () => {
@@ -117,14 +117,14 @@ class OwnPicture {
       } },
     });
     this.said = make("span");
-    this.hints = hints("or drop one onto the explorer, or paste it (Ctrl+V).", "a photo, for example.");
+    this.hint = make("span", { class: "x-by-mouse" }, "or drop one onto the explorer, or paste it (Ctrl+V).");
     this.fault = make("div", { class: "x-fault", role: "alert" });
     this.canvas = make("canvas", hidden);
     this.thumb = button("", again, { class: "x-button x-thumb", "aria-label": `Take ${YOUR_PICTURE}`, hidden: true });
     this.thumb.append(this.canvas);
     this.element = make("div", { class: "x-own" },
       make("label", { class: "x-file" }, this.input, make("span", { class: "x-button" }, "Your picture …")), this.thumb,
-      make("div", { class: "x-own-words" }, make("div", { class: "x-note" }, this.said, ...this.hints), this.fault));
+      make("div", { class: "x-own-words" }, make("div", { class: "x-note" }, this.said, this.hint), this.fault));
   }
 
   /** Pictures may be dropped and pasted everywhere in the explorer; a page must not go away because one missed the stage. */
@@ -146,7 +146,10 @@ class OwnPicture {
     });
     root.addEventListener("paste", (event) => {
       const { files } = event.clipboardData;
-      if (files.length === 0) return;
+      if (files.length === 0) {
+        if (!event.target.matches("input")) this.fault.textContent = "The clipboard holds no picture.";
+        return;
+      }
       event.preventDefault();
       event.stopPropagation();
       this.read(files, "The pasted picture");
@@ -161,7 +164,8 @@ class OwnPicture {
     const { turn } = this;
     const late = () => turn !== this.turn || !this.root.isConnected;
     this.fault.textContent = "";
-    let words;
+    this.said.textContent = `Reading ${name} …`;
+    this.hint.hidden = true;
     try {
       const picture = await decodePicture(file);
       if (late()) return;
@@ -169,21 +173,22 @@ class OwnPicture {
       const { width, height } = picture;
       if (width !== height) steps.unshift("cropped to the middle square");
       const place = this.model.widget_manager ? "Only this notebook’s kernel gets it." : "It stays in this browser.";
-      words = `${name}, ${width} × ${height} pixels: ${steps.join(", ")}. ${place}`;
+      let words = `${name}, ${width} × ${height} pixels: ${steps.join(", ")}. ${place}`;
       if (count > 1) words = `The first of ${count} files: ${words}`;
       this.spoken.first(words);
       this.take(pixels, side, name);
+      this.say(words);
     } catch (error) {
       if (!(error instanceof Unfit)) throw error;
-      if (!late()) this.fault.textContent = `${name} ${error.message}. The picture stays as it is.`;
-      return;
+      if (late()) return;
+      this.fault.textContent = `${name} ${error.message}. The picture stays as it is.`;
+      this.say(this.words);
     }
-    this.say(words);
   }
 
   say(words) {
-    this.said.textContent = words;
-    for (const hint of this.hints) hint.hidden = words !== "";
+    this.words = this.said.textContent = words;
+    this.hint.hidden = words !== "";
   }
 
   /** The picture that can be taken again, rows of grays, or null. */

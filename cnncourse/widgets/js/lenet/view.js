@@ -127,7 +127,8 @@ class LeNetView extends View {
       model: this.model, spoken: this.spoken, convert: (picture) => this.digitIn(picture),
       take: (pixels) => this.takeOwn(inRows(pixels, SIDE)), again: () => this.takeOwn(this.get("own")),
     });
-    return make("div", { class: "x-own-row" }, this.own.element, this.resetButton());
+    this.own.element.append(this.resetButton());
+    return this.own.element;
   }
 
   buildLayers() {
