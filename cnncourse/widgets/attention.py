@@ -167,7 +167,7 @@ class AttentionExplorer(Explorer):
     @traitlets.validate("picture")
     def _check_picture(self, proposal):
         if proposal["value"] == YOUR_PICTURE and self.own is None:
-            raise traitlets.TraitError(f"picture is {YOUR_PICTURE!r}, but none is given: give the picture itself")
+            raise traitlets.TraitError(f"picture is {YOUR_PICTURE!r}, but none is there: give one itself")
         return proposal["value"]
 
     @traitlets.observe("own")
@@ -183,8 +183,8 @@ class AttentionExplorer(Explorer):
 
     def pixels(self):
         """The picture that the network gets → uint8 (28, 28)."""
-        rows = {DRAWING: self.drawing, YOUR_PICTURE: self.own}
-        return np.array(rows[self.picture] if self.picture in rows else sample_pictures()[self.picture], np.uint8)
+        held = {**sample_pictures(), DRAWING: self.drawing, YOUR_PICTURE: self.own}
+        return np.array(held[self.picture], np.uint8)
 
     def maps(self):
         """The weights of all layers and heads → float64 (6, 3, 50, 50), [layer, head, who looks, at whom].

@@ -115,8 +115,9 @@ def resampling(size, target):
 def center_digit(picture):
     """What MNIST's makers did with each digit: its box scaled to 20 pixels, its center of mass put in the middle.
 
-    picture uint8 (28, 28), or a larger square → uint8 (28, 28). The longer side of the box becomes 20; the digit then moves by whole pixels
-    until its center of mass lies in 13.5 … 14.5, or until it touches the edge. A digit of MNIST stays as it is.
+    picture uint8 (28, 28), or a larger square → uint8 (28, 28). The longer side of the box becomes 20; the digit then
+    moves by whole pixels until its center of mass lies in 13.5 … 14.5, or until it touches the edge. A digit of MNIST
+    stays as it is.
     LeCun, Bottou, Bengio and Haffner, 1998, section III.A.
     """
     rows, columns = np.flatnonzero(picture.any(axis=1)), np.flatnonzero(picture.any(axis=0))

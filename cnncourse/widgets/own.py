@@ -25,24 +25,26 @@ class Chosen(Checked):
 
 
 def gray_square(name, picture, side):
-    """The centered square of a picture in gray, made `side` × `side`, by a function of its size if it is one.
+    """The centered square of a picture in gray, resampled by averages with a triangle filter → uint8 (side, side).
 
-    picture   a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1   →   uint8 (side, side)
+    picture   a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1
+    side      of the result, or a function of the side of the picture's square
 
-    Gray = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), resampled by averages with a triangle filter, as `photographs` are. A camera's note which side is up is heeded, 16 bits become v // 256, what is transparent becomes white.
+    Gray = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as Pillow's mode "L". A camera's note which side is up (EXIF) is
+    heeded, 16 bits become v // 256, and what is transparent is laid on white.
     """
     image = _from_pillow(name, picture) if isinstance(picture, Image.Image) else _from_array(name, picture)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     crop = min(image.size)
     left, top = ((length - crop) // 2 for length in image.size)
-    square = image.convert("L").crop((left, top, left + crop, top + crop)).convert("F")  # rounded once, at the end
+    square = image.convert("L").crop((left, top, left + crop, top + crop)).convert("F")
     side = side(crop) if callable(side) else side
     return np.rint(square.resize((side, side), Image.Resampling.BILINEAR)).astype(np.uint8)
 
 
 def light_on_dark(name, gray):
-    """A gray square as MNIST and Fashion-MNIST have it: inverted if its border is lighter than the middle of its grays."""
+    """A gray square as MNIST has it: inverted if its border is lighter than the middle of its grays."""
     low, high = int(gray.min()), int(gray.max())
     if low == high:
         raise traitlets.TraitError(f"{name} must show something, got one gray everywhere, {low}")
@@ -81,6 +83,8 @@ def _from_pillow(name, picture):
     if image.mode in DEEP:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise traitlets.TraitError(f"{name} must have 8 or 16 bits a value, got a PIL image of mode {image.mode}")
+        raise traitlets.TraitError(
+            f"{name} must have 8 or 16 bits a value, got a PIL image of mode {image.mode}"
+        )
     transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB")

@@ -57,7 +57,8 @@ def turned(image, orientation):
 def test_a_picture_is_made_small_and_gray_as_the_photographs_are(name):
     array = PHOTOGRAPHS[name]
     expected = photographs.load(name, size=128)
-    for picture in (array, Image.fromarray(array), array / 255, np.dstack([array, np.full(array.shape[:2], 255, np.uint8)])):
+    opaque = np.dstack([array, np.full(array.shape[:2], 255, np.uint8)])
+    for picture in (array, Image.fromarray(array), array / 255, opaque):
         explorer = KernelExplorer(photograph=picture)
         assert explorer.photograph == YOUR_PICTURE
         difference = explorer.picture() - expected.astype(int)
@@ -70,26 +71,33 @@ def test_the_middle_square_by_hand():
     picture = np.zeros((2, 6, 3), np.uint8)
     picture[:, 2] = (255, 0, 0)
     picture[:, 3] = (0, 255, 0)
-    np.testing.assert_array_equal(gray_square("picture", picture, 2), [[76, 150]] * 2)  # 0.299 · 255, 0.587 · 255
+    # 0.299 · 255, 0.587 · 255
+    np.testing.assert_array_equal(gray_square("picture", picture, 2), [[76, 150]] * 2)
 
 
 def test_other_kinds_of_pictures():
     upright = Image.fromarray(PHOTOGRAPHS["tower"])
     for orientation, turn in ((3, "ROTATE_180"), (6, "ROTATE_90"), (8, "ROTATE_270")):
         file = io.BytesIO(turned(upright.transpose(Image.Transpose[turn]), orientation))
-        difference = gray_square("picture", Image.open(file), 64) - gray_square("picture", upright, 64).astype(int)
+        difference = gray_square("picture", Image.open(file), 64) - gray_square(
+            "picture", upright, 64
+        ).astype(int)
         assert abs(difference).mean() < 2, orientation
     gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
     deep = Image.fromarray(gray.astype(np.uint16) * 256 + 7)
     np.testing.assert_array_equal(gray_square("picture", deep, 8), gray)
     clear = np.zeros((8, 8, 4), np.uint8)
     clear[:4, :, 3] = 255
-    np.testing.assert_array_equal(gray_square("picture", clear, 8), np.repeat([0, 255], 4)[:, None] * np.ones((1, 8)))
+    np.testing.assert_array_equal(
+        gray_square("picture", clear, 8), np.repeat([0, 255], 4)[:, None] * np.ones((1, 8))
+    )
     palette = Image.fromarray(PHOTOGRAPHS["cat"]).quantize(64)
     np.testing.assert_array_equal(gray_square("p", palette, 32), gray_square("p", palette.convert("RGB"), 32))
 
 
-PICTURE = r"must be a PIL image or an array \(H, W\), \(H, W, 3\) or \(H, W, 4\), uint8 or floats from 0 to 1, got "
+PICTURE = (
+    r"must be a PIL image or an array \(H, W\), \(H, W, 3\) or \(H, W, 4\), uint8 or floats from 0 to 1, got "
+)
 
 
 @every_explorer
@@ -115,9 +123,11 @@ def test_what_is_no_picture_is_refused_in_a_sentence(explorer, picture, words):
 def test_a_broken_file_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "broken.png"
     path.write_bytes(encoded(digit(3))[:2000])
-    with Image.open(path) as file:
-        with pytest.raises(traitlets.TraitError, match="image cannot be read as an image"):
-            LeNetLive(image=file)
+    with (
+        Image.open(path) as file,
+        pytest.raises(traitlets.TraitError, match="image cannot be read as an image"),
+    ):
+        LeNetLive(image=file)
 
 
 def test_a_photograph_joins_the_others_and_can_be_set_later():
@@ -196,7 +206,9 @@ every_page = pytest.mark.parametrize("name", NAMES)
 def address(publish):
     pages = {name: explorer().page_html() for name, explorer in NAMES.items()}
     kernel = KernelExplorer(kernel="identity", padding=0, point=[40, 70])
-    return publish(one=kernel.page_html(), given=KernelExplorer(photograph=PHOTOGRAPHS["cat"]).page_html(), **pages)
+    return publish(
+        one=kernel.page_html(), given=KernelExplorer(photograph=PHOTOGRAPHS["cat"]).page_html(), **pages
+    )
 
 
 SAID = "document.querySelector('.x-own .x-note > :first-child').textContent"
@@ -269,7 +281,9 @@ def test_a_picture_is_chosen_dropped_pasted_taken_again_and_reset(visit, name):
     else:
         np.testing.assert_allclose(own, expected.probabilities(), rtol=0, atol=0.02)
     assert page.evaluate(SAID) == words
-    page.wait_for_function("(words) => document.querySelector('.x-spoken').textContent.startsWith(words)", arg=words)
+    page.wait_for_function(
+        "(words) => document.querySelector('.x-spoken').textContent.startsWith(words)", arg=words
+    )
 
     # another one, and the own one again
     if name == "kernel":
@@ -358,19 +372,11 @@ def test_bad_files_are_said_in_a_sentence_and_nothing_is_lost(visit, name):
 def test_drawings_in_svg_with_a_size_are_read(visit):
     page = visit("one")
     choose(page, payload(SVG.format('width="40" height="40"').encode(), "half.svg", "image/svg+xml"))
-    assert page.evaluate(SAID) == "half.svg, 40 × 40 pixels: gray, transparent parts white. It stays in this browser."
+    assert (
+        page.evaluate(SAID)
+        == "half.svg, 40 × 40 pixels: gray, transparent parts white. It stays in this browser."
+    )
     assert state(page)["input_shape"] == [40, 40] and state(page)["window"] == [[255] * 3] * 3
-
-
-def test_by_keyboard_the_browser_asks_for_a_file(visit):
-    page = visit("kernel")
-    page.get_by_label("Your picture …").focus()
-    with page.expect_file_chooser() as asked:
-        page.keyboard.press("Enter")
-    assert not asked.value.is_multiple()
-    asked.value.set_files([payload(encoded(digit(5)))])
-    answered(page)
-    assert state(page)["photograph"] == YOUR_PICTURE
 
 
 def test_a_picture_from_python_comes_back_on_reset(visit):
@@ -477,7 +483,9 @@ def test_a_notebook_is_told_that_its_kernel_gets_the_picture(visit):
     explorer = KernelExplorer()
     explorer.set_state(sent)
     assert explorer.photograph == YOUR_PICTURE
-    difference = decode_picture(explorer.photographs[YOUR_PICTURE]) - gray_square("p", digit(5), 128).astype(int)
+    difference = decode_picture(explorer.photographs[YOUR_PICTURE]) - gray_square("p", digit(5), 128).astype(
+        int
+    )
     assert abs(difference).max() <= 2
     attention = AttentionExplorer()
     attention.set_state({"picture": YOUR_PICTURE, "own": sample_pictures()["bag 1"].tolist()})
