@@ -212,7 +212,7 @@ def address(publish):
 
 
 SAID = "document.querySelector('.x-own .x-note > :first-child').textContent"
-FAULT = "document.querySelector('.x-own .x-fault').textContent"
+FAULT = "document.querySelector('.x-own-fault').textContent"
 CHOSEN = {"kernel": digit(2), "lenet": digit(2), "attention": clothes("bag 1")}
 SENTENCE = {
     "kernel": "made 128 × 128, gray.",

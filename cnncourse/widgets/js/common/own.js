@@ -118,7 +118,7 @@ class OwnPicture {
     });
     this.said = make("span");
     this.hint = make("span", { class: "x-by-mouse" }, "or drop one onto the explorer, or paste it (Ctrl+V).");
-    this.fault = make("div", { class: "x-fault", role: "alert" });
+    this.fault = make("div", { class: "x-own-fault", role: "alert" });
     this.canvas = make("canvas", hidden);
     this.thumb = button("", again, { class: "x-button x-thumb", "aria-label": `Take ${YOUR_PICTURE}`, hidden: true });
     this.thumb.append(this.canvas);
@@ -207,6 +207,7 @@ class OwnPicture {
   /** Back to the beginning: what is still being read no longer counts. */
   clear() {
     this.turn += 1;
+    this.fault.textContent = "";
     this.say("");
   }
 }
