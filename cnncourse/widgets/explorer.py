@@ -25,7 +25,7 @@ import numpy as np
 import traitlets
 
 FOLDER = Path(__file__).parent
-DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
+DECLARED = re.compile(r"^(?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
 SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # beside code; indents, blank lines
 
@@ -246,6 +246,11 @@ def grays(name, value, side):
     if picture.min() < 0 or picture.max() > 255:
         raise traitlets.TraitError(f"{info}, got values from {picture.min()} to {picture.max()}")
     return picture.tolist()
+
+
+def optional(name, value, check, *limits):
+    """None, or what `check` lets pass."""
+    return None if value is None else check(name, value, *limits)
 
 
 def index(name, value, sizes, words):

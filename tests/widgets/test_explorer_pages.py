@@ -71,6 +71,7 @@ CASES = {
                 "Kernel",
                 "↺ Reset",
                 "↗ Share",
+                "Your picture …",
                 *WEIGHTS,
                 "3",
                 "Rotate",
@@ -142,7 +143,7 @@ CASES = {
         [
             *["Your drawing, 28 by 28 pixels. Arrow keys", "Clear", "Erase", "Brush", "Center as MNIST does"],
             *["Output, 10 units. Arrow keys choose one.", *(f"Take the {digit}" for digit in DIGITS)],
-            *["↺ Reset", "↗ Share"],
+            *["Your picture …", "↺ Reset", "↗ Share"],
             *[f"{layer}, " for layer in ("C1", "S2", "C3", "S4", "C5", "F6")],
             *["Layer", "Map", "Row", "Column"],
         ],
@@ -177,7 +178,15 @@ CASES = {
         dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
         lambda page: page.get_by_role("radio", name="draws").check(),
         [
-            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset", "↗ Share"],
+            *[
+                *(f"Take {name}" for name in PICTURES),
+                "Your picture …",
+                "Who looks",
+                "2",
+                "1",
+                "↺ Reset",
+                "↗ Share",
+            ],
             *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
             *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
         ],
@@ -246,7 +255,7 @@ def test_every_explorer_has_a_case():
 
 STOP = """() => {
   const e = document.activeElement;
-  const seen = e.type === "radio" ? e.nextElementSibling : e;
+  const seen = ["radio", "file"].includes(e.type) ? e.nextElementSibling : e;
   const { outlineStyle, outlineWidth } = getComputedStyle(seen);
   const name = e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText;
   return e.closest(".explorer") && [name, `${outlineStyle} ${outlineWidth}`];

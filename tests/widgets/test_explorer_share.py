@@ -345,9 +345,9 @@ def test_drawings_and_what_was_learned_stay_out_and_the_panel_says_so(visit, add
     stage.press("Space")
     link = share(page, "Copy link", "lenet")
     assert "image" not in link
-    words = "Your drawing stays here: neither a link nor the Python code holds it."
+    words = "Your drawing or picture stays here: neither a link nor the Python code holds it."
     assert root(page, "lenet").locator(".x-sharing-panel > .x-note").inner_text() == words
-    assert "# Your drawing is not part of this.\n" in share(page, "Copy as Python", "lenet")
+    assert "# Your drawing or picture is not part of this.\n" in share(page, "Copy as Python", "lenet")
     root(page, "lenet").get_by_label("Take the two").click()
     assert "%22image%22%3A2" in share(page, "Copy link", "lenet")
     page = visit("train", permissions=CLIPBOARD)

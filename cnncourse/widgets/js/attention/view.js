@@ -5,7 +5,7 @@ const PATIENCE = 8; // ms: while one draws, an answer that takes longer waits un
 class AttentionView extends View {
   constructor(model) {
     const watched = {
-      picture: "image", drawing: "image", brush: "look", layer: "at", head: "at", patch: "at", numbers: "look",
+      picture: "image", drawing: "image", own: "image", brush: "look", layer: "at", head: "at", patch: "at", numbers: "look",
     };
     super(model, { name: "attention", title: "Attention in a Vision Transformer", watched, sharing });
     this.network = decodeNetwork(VIT);
@@ -37,6 +37,18 @@ class AttentionView extends View {
     this.set({ picture: "drawing", drawing: rows });
   }
 
+  /** A picture of one's own → as Fashion-MNIST's are. */
+  clothesIn(picture) {
+    const { gray: square, clear } = graySquare(picture, SIDE);
+    const { gray, inverted } = lightOnDark(square);
+    const steps = [`made ${SIDE} × ${SIDE}`, "gray", clear && "transparent parts white", inverted && "inverted, as its border is light"];
+    return { pixels: gray, side: SIDE, steps: steps.filter(Boolean) };
+  }
+
+  takeOwn(rows) {
+    this.set({ own: rows, picture: YOUR_PICTURE });
+  }
+
   choose(mode) {
     this.mode = mode;
     this.preview = null;
@@ -45,13 +57,19 @@ class AttentionView extends View {
 
   reset() {
     this.mode = "point";
+    this.own.clear();
   }
 
   // Elements ....................................................................................................
 
   build() {
+    this.own = new OwnPicture({
+      model: this.model, spoken: this.spoken, convert: (picture) => this.clothesIn(picture),
+      take: (pixels) => this.takeOwn(inRows(pixels, SIDE)), again: () => this.takeOwn(this.get("own")),
+    });
     return [
       this.buildSamples(),
+      this.own.element,
       this.buildBar(),
       make("div", { class: "x-gaze" },
         this.buildPicture(), this.buildWeights(), this.buildRollout(), this.buildWords(), this.buildMaps(), this.buildAnswer()),
@@ -178,8 +196,7 @@ class AttentionView extends View {
   // Pointing ....................................................................................................
 
   rows() {
-    const { pixels } = askedOf(this.state);
-    return Array.from({ length: SIDE }, (_, y) => [...pixels.subarray(y * SIDE, (y + 1) * SIDE)]);
+    return inRows(askedOf(this.state).pixels, SIDE);
   }
 
   onPatchKey(event) {
@@ -265,9 +282,10 @@ class AttentionView extends View {
   }
 
   showControls() {
-    const { picture, brush, numbers } = this.asked;
+    const { picture, own, brush, numbers } = this.asked;
     this.pictureName.textContent = picture === "drawing" ? "your drawing" : picture;
     for (const { name, thumb } of this.thumbs) thumb.setAttribute("aria-pressed", String(name === picture));
+    this.own.show(own, picture === YOUR_PICTURE);
     this.brush.show(brush, null, `${brush} pixels`);
     this.numbers.box.checked = numbers;
   }

@@ -33,13 +33,20 @@ function perFrame(work) {
 function announcer(delay = 500) {
   const element = make("div", { class: "x-spoken", role: "status", "aria-live": "polite" });
   let timer = 0;
+  let before = "";
   const say = (sentence) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (element.textContent !== sentence) element.textContent = sentence;
+      const words = `${before} ${sentence}`.trim();
+      before = "";
+      if (element.textContent !== words) element.textContent = words;
     }, delay);
   };
-  return { element, say, stop: () => clearTimeout(timer) };
+  /** What is said before the next sentence. */
+  const first = (sentence) => {
+    before = sentence;
+  };
+  return { element, say, first, stop: () => clearTimeout(timer) };
 }
 
 /** Call back when the page, JupyterLab or Colab changes between light and dark. Returns a function that stops it. */
@@ -94,6 +101,7 @@ class View {
     const marks = { class: "explorer", role: "group", "aria-label": this.title, "data-explorer": this.name };
     this.root = make("div", marks, ...this.build(), this.spoken.element);
     keepKeys(this.root);
+    this.own?.heed(this.root);
     host.append(this.root);
     for (const [name, part] of Object.entries(this.watched)) {
       const changed = () => {

@@ -78,7 +78,7 @@ const sharing = new Sharing("KernelExplorer", {
   spell({ kernel_name: name, second_kernel: second, ...given }, { kernels }) {
     const named = second && nameOfKernel(kernels, second, "");
     return {
-      ...given, ...(name === undefined ? {} : { kernel: name }),
+      ...(name === undefined ? {} : { kernel: name }), ...given,
       ...(second ? { second_kernel: named === YOUR_KERNEL ? second : named } : {}),
     };
   },

@@ -1,13 +1,12 @@
 // What of a LeNetLive can be said in an address and in Python: a picture by its digit, if it is one of the ten.
 
-const rowsOf = (pixels) => Array.from({ length: SIDE }, (_, y) => [...pixels.subarray(y * SIDE, (y + 1) * SIDE)]);
-
 const sharing = new Sharing("LeNetLive", {
   still,
   table: () => ({
     network: null,
     samples: null,
-    image: [legal.whole(0, 9), 3, "Your drawing"],
+    own: null,
+    image: [legal.whole(0, 9), 3, "Your drawing or picture"],
     centered: [legal.flag, true],
     brush: [legal.number(1, 5), 2.5],
     layer: [legal.oneOf(LAYERS.map(({ name }) => name)), "c3"],
@@ -20,7 +19,7 @@ const sharing = new Sharing("LeNetLive", {
     return { ...state, image: digit < 0 ? undefined : digit };
   },
   unpack(state) {
-    const image = state.image === undefined ? undefined : rowsOf(decodeBytes(state.samples[state.image]));
+    const image = state.image === undefined ? undefined : inRows(decodeBytes(state.samples[state.image]), SIDE);
     return { ...state, image };
   },
 });

@@ -2,7 +2,7 @@
 
 class LeNetView extends View {
   constructor(model) {
-    const watched = { image: "image", centered: "image", brush: "look", layer: "unit", unit: "unit" };
+    const watched = { image: "image", own: "own", centered: "image", brush: "look", layer: "unit", unit: "unit" };
     super(model, { name: "lenet", title: "LeNet-5, live", watched, sharing });
     this.network = decodeNetwork(model.get("network"));
     this.samples = model.get("samples").map(decodeBytes);
@@ -26,7 +26,23 @@ class LeNetView extends View {
   }
 
   load(digit) {
-    this.set({ image: rowsOf(this.samples[digit]) });
+    this.set({ image: inRows(this.samples[digit], SIDE) });
+  }
+
+  /** A picture of one's own → the digit in it. */
+  digitIn(picture) {
+    const { gray, clear } = graySquare(picture, FINE);
+    const { pixels, inverted } = ownDigit(gray);
+    const steps = ["gray", clear && "transparent parts white", inverted && "inverted to light on dark"].filter(Boolean);
+    return { pixels, side: SIDE, steps: [...steps, "contrast stretched", "the digit made small and centered as MNIST’s are"] };
+  }
+
+  takeOwn(rows) {
+    this.set({ own: rows, image: rows });
+  }
+
+  reset() {
+    this.own.clear();
   }
 
   // Elements ....................................................................................................
@@ -35,6 +51,7 @@ class LeNetView extends View {
     return [
       make("div", { class: "x-live" }, this.buildPad(), this.buildReceived(), this.buildAnswer()),
       this.buildSamples(),
+      this.buildOwn(),
       this.buildLayers(),
       this.buildUnit(),
     ];
@@ -102,7 +119,16 @@ class LeNetView extends View {
       return load;
     });
     return group("x-samples", "Digits of MNIST",
-      make("span", { class: "x-note" }, "Or take one of MNIST’s test digits:"), make("div", { class: "x-thumbs" }, ...thumbs), this.ends());
+      make("span", { class: "x-note" }, "Or take one of MNIST’s test digits:"), make("div", { class: "x-thumbs" }, ...thumbs));
+  }
+
+  buildOwn() {
+    this.own = new OwnPicture({
+      model: this.model, spoken: this.spoken, convert: (picture) => this.digitIn(picture),
+      take: (pixels) => this.takeOwn(inRows(pixels, SIDE)), again: () => this.takeOwn(this.get("own")),
+    });
+    this.own.element.append(this.ends());
+    return this.own.element;
   }
 
   buildLayers() {
@@ -217,7 +243,8 @@ class LeNetView extends View {
   }
 
   show() {
-    const { image, look } = this.revision;
+    const { image, own, look } = this.revision;
+    if (this.outdated("own", own, image)) this.own.show(this.get("own"), String(this.get("image")) === String(this.get("own")));
     if (this.outdated("shades", look)) this.shadeOf = shaderOf(this.palette);
     if (this.outdated("answers", image, look)) {
       this.showControls();
