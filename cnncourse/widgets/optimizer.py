@@ -17,6 +17,7 @@ SEEDS = (0, 9999)
 OWN = "own"  # the surface that a reader writes
 FIRST_FUNCTION = "x^2 + 3y^2 + sin(3x)"
 FIRST_WINDOW = [[-2.0, 2.0], [-2.0, 2.0]]
+STARTS = ((0.125, 0.75), (0.25, 0.75), (0.75, 0.75), (0.75, 0.25), (0.25, 0.25), (0.5, 0.5))
 FARTHEST, NARROWEST = 1000, 0.1  # the ends of a window, and the least between them
 RATES = (1e-4, 10.0)  # the ends of the sliders
 MOST_RUNS = 4
@@ -72,12 +73,12 @@ def check_window(name, value):
 def own_surface(text, window):
     """A function as text and its window ((x0, x1), (y0, y1)) → a Surface without known minima
 
-    It starts at an eighth of x and three quarters of y, or, where the function is not finite there, at the first point
-    of a grid of 21 × 21 at which it is; `FormulaError` if there is none.
+    It starts at the first point at which the function is finite: of `STARTS`, in shares of the window, then of a grid
+    of 21 × 21; `FormulaError` if there is none.
     """
     height, slope = function(text)
     (x0, x1), (y0, y1) = window
-    shares = [(1 / 8, 3 / 4), *((column / 20, row / 20) for row in range(21) for column in range(21))]
+    shares = [*STARTS, *((column / 20, row / 20) for row in range(21) for column in range(21))]
     points = np.array([(x0 + across * (x1 - x0), y0 + up * (y1 - y0)) for across, up in shares])
     finite = np.isfinite(height(*points.T))
     if not finite.any():

@@ -213,7 +213,7 @@ class Player {
     Object.assign(this, { start, next, pace, timer: 0 });
     this.button = button("", () => (this.timer ? this.pause() : this.play()), { class: "x-button x-play" });
     const options = SPEEDS.map(([value, text]) => make("option", { value }, text));
-    this.speed = make("select", { class: "x-select x-speed", "aria-label": "Speed", on: { change: () => this.hasten() } }, ...options);
+    this.speed = make("select", { class: "x-select x-speed", "aria-label": "Speed", title: "Speed", on: { change: () => this.hasten() } }, ...options);
     this.element = make("div", { class: "x-player" }, this.button, this.speed);
     this.reset();
   }

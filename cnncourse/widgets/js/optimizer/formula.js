@@ -203,8 +203,8 @@ function readFormula(text) {
   return { height: heightOf(tree), slope: (x, y) => dual(tree, x, y).slice(1) };
 }
 
-/** The number of places at which a landscape is looked at to find its lowest point, and where it starts. */
-const LOOKED = 80;
+const STARTS = [[0.125, 0.75], [0.25, 0.75], [0.75, 0.75], [0.75, 0.25], [0.25, 0.25], [0.5, 0.5]]; // shares of the window
+const LOOKED = 80; // along each side: where a lowest height is looked for
 
 /** A function and its window → a landscape like those of SURFACES, of which no minimum is known. */
 function ownLandscape(text, window) {
@@ -213,7 +213,7 @@ function ownLandscape(text, window) {
   const at = ([across, up]) => [x0 + across * (x1 - x0), y0 + up * (y1 - y0)];
   const grid = (count) => Array.from({ length: (count + 1) ** 2 }, (_, index) =>
     at([(index % (count + 1)) / count, Math.floor(index / (count + 1)) / count]));
-  const start = [at([1 / 8, 3 / 4]), ...grid(20)].find((point) => Number.isFinite(height(...point)));
+  const start = [...STARTS.map(at), ...grid(20)].find((point) => Number.isFinite(height(...point)));
   if (!start) throw new FormulaError("The function has no finite value in the window.");
   const heights = grid(LOOKED).map((point) => height(...point)).filter(Number.isFinite);
   const least = heights.reduce((low, value) => Math.min(low, value), height(...start));
