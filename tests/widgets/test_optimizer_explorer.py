@@ -216,8 +216,9 @@ def test_a_race_on_a_function_of_ones_own():
     assert explorer.start == [2.375, 0.5]
     with explorer.hold_trait_notifications():
         explorer.window, explorer.function = ((0, 1), (3, 4)), "sqrt(y - 3.9)"
-    assert explorer.start == [0.0, 3.9] or explorer.start[1] >= 3.9
-    gone = OptimizerExplorer(surface="own", function="log(x)", start=(1, 1), runs=[{"optimizer": "SGD", "lr": 0.5}])
+    assert explorer.start[1] >= 3.9
+    run = {"optimizer": "SGD", "lr": 0.5}
+    gone = OptimizerExplorer(surface="own", function="log(x)", start=(1, 1), runs=[run])
     assert "SGD at 0.5 diverged or came to where the function is not finite at step" in gone.description()
 
 

@@ -190,7 +190,10 @@ class OptimizerView extends View {
   buildCurves() {
     this.curves = makeStage({
       onpoint: (share, event) => {
-        const swipe = event.pointerType === "touch" && event.type === "pointerdown"; // or a tap: it shows when it ends
+        const { type, pointerType, clientX: x, clientY: y } = event;
+        if (type === "pointerdown") this.press = [x, y];
+        // A finger may be about to scroll the page: it counts once it goes across, and a tap when it ends.
+        const swipe = pointerType === "touch" && Math.abs(x - this.press?.[0]) <= Math.abs(y - this.press?.[1]);
         if (isPressed(event) && !swipe) this.showAt(share);
       },
     });
