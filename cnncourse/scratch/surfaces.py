@@ -87,7 +87,7 @@ def descend(surface, optimizer, start=None, steps=500, schedule=None, noise=None
     optimizer   its settings are used, without what it remembers; it is not written into
     start       a point (2,); None: the surface's own
     schedule    step, from 0, → learning rate; None: the optimizer's own
-    noise       step, from 0, → (2,), what is added to the gradient of that step, as a batch of data would; None: nothing
+    noise       step, from 0, → (2,), added to the gradient of that step, as random batches do; None: nothing
 
     It ends early at the first point that is not finite, has a coordinate beyond ±FAR, or lies at a height that is not
     finite. That point is not on the path: `diverged` and `step` report it, and no NaN goes further.

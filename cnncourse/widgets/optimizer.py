@@ -58,7 +58,10 @@ def check_window(name, value):
             f"{name} must be two pairs of numbers ((x0, x1), (y0, y1)), got {value!r}"
         ) from None
     sides = [
-        [number(f"{name}: the {which} end of {axis}", end, -FARTHEST, FARTHEST) for which, end in zip(("low", "high"), ends, strict=True)]
+        [
+            number(f"{name}: the {which} end of {axis}", end, -FARTHEST, FARTHEST)
+            for which, end in zip(("low", "high"), ends, strict=True)
+        ]
         for axis, ends in (("x", (x0, x1)), ("y", (y0, y1)))
     ]
     for axis, (low, high) in zip("xy", sides, strict=True):
@@ -205,7 +208,8 @@ class OptimizerExplorer(Explorer):
 
     All but lr are synced traits: each can be set, observed and linked while the widget is shown. A value that does not
     fit raises `TraitError`. With a new surface, function or window, a start that was the old one's own becomes the new
-    one's own, and so does one that would lie outside or where the function is not finite. `descents()` and `sweep()` are what the explorer shows, by `cnncourse.scratch`.
+    one's own, and so does one that would lie outside or where the function is not finite. `descents()` and `sweep()` are
+    what the explorer shows, by `cnncourse.scratch`.
     """
 
     module = "optimizer"
@@ -362,7 +366,9 @@ class OptimizerExplorer(Explorer):
         for run, descent in zip(self.runs, self.descents(), strict=True):
             name = f"{run['optimizer']} at {run['lr']:g}"
             if descent.diverged:
-                gone = "diverged" if surface.minima else "diverged or came to where the function is not finite"
+                gone = (
+                    "diverged" if surface.minima else "diverged or came to where the function is not finite"
+                )
                 parts.append(
                     f"{name} {gone} at step {descent.step}; its last finite loss was {descent.loss:.3g}."
                 )

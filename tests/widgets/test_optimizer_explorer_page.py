@@ -262,14 +262,17 @@ def test_functions_of_ones_own_and_their_slopes_are_pythons(modules):
         f"""async ([texts, points]) => {{ {MODULE}
           return texts.map((text) => {{
             const {{ height, slope }} = race.readFormula(text);
-            return points.map(([x, y]) => [height(x, y), ...slope(x, y)].map((value) => (Number.isNaN(value) ? null : value)));
+            const all = points.map(([x, y]) => [height(x, y), ...slope(x, y)]);
+            return all.map((row) => row.map((value) => (Number.isNaN(value) ? null : value)));
           }});
         }}""",
         [list(FORMULAS), points.tolist()],
     )
     for text, answer in zip(FORMULAS, answers, strict=True):
         height, slope = function(text)
-        expected = np.stack([np.broadcast_to(part, 60) for part in (height(*points.T), *slope(*points.T))], -1)
+        expected = np.stack(
+            [np.broadcast_to(part, 60) for part in (height(*points.T), *slope(*points.T))], -1
+        )
         np.testing.assert_allclose(np.array(answer, float), expected, rtol=1e-12, atol=1e-13, err_msg=text)
 
 
@@ -287,7 +290,11 @@ def test_what_cannot_be_read_is_refused_in_the_same_words(modules):
 
 
 def test_ones_own_landscape_starts_where_pythons_does(modules):
-    cases = [("x + y", [[-2, 2], [0, 1]]), ("log(x)", [[-2, 2], [-2, 2]]), ("sqrt(y - 3.93)", [[0, 1], [3, 4]])]
+    cases = [
+        ("x + y", [[-2, 2], [0, 1]]),
+        ("log(x)", [[-2, 2], [-2, 2]]),
+        ("sqrt(y - 3.93)", [[0, 1], [3, 4]]),
+    ]
     starts = modules.evaluate(
         f"async (cases) => {{ {MODULE} return cases.map((one) => race.ownLandscape(...one).start); }}", cases
     )
@@ -534,7 +541,9 @@ def test_a_function_of_ones_own_is_raced_on(visit):
     best = min(seen["runs"], key=lambda run: run["loss"])
     said = page.locator(".x-sentence").inner_text()
     assert best["optimizer"] == "momentum"
-    assert said == f"After 500 steps Momentum at 0.001 is lowest: at a loss of {best['loss']:.3g}.".replace("-", "−")
+    assert said == f"After 500 steps Momentum at 0.001 is lowest: at a loss of {best['loss']:.3g}.".replace(
+        "-", "−"
+    )
     assert page.locator(".x-curves .x-title").inner_text() == "Loss above the lowest seen"
     rows = page.locator(".x-standing-row").all_inner_texts()
     assert rows[0].split("\n")[1:] == ["loss", "above lowest"]
@@ -545,7 +554,9 @@ def test_a_function_of_ones_own_is_raced_on(visit):
     text.fill("(x - 1)^2 + 3y^2 +")
     assert text.get_attribute("aria-invalid") == "true" and state(page)["function"] == "(x - 1)^2 + 3y^2 - 7"
     text.press("Enter")
-    words = "An operand is missing after '+' at position 18. The paths are still those of (x - 1)^2 + 3y^2 - 7."
+    words = (
+        "An operand is missing after '+' at position 18. The paths are still those of (x - 1)^2 + 3y^2 - 7."
+    )
     fault = page.locator(".x-own .x-fault")
     assert fault.inner_text() == words and text.input_value() == "(x - 1)^2 + 3y^2 +"
     spoken(page, words)
@@ -583,7 +594,8 @@ def test_where_a_function_is_not_finite_it_is_hatched_and_paths_end_with_words(v
     step = seen["runs"][0]["step"]
     words = page.locator(".x-sentence").inner_text()
     assert f"SGD at 1 came to where the function is not finite at step {step}; last finite loss" in words
-    assert page.locator(".x-standing-row.is-gone").first.inner_text().split("\n")[1:] == ["not finite", f"at step {step}"]
+    row = page.locator(".x-standing-row.is-gone").first.inner_text()
+    assert row.split("\n")[1:] == ["not finite", f"at step {step}"]
     stripes = page.locator(".x-land .x-picture").evaluate(
         """(canvas) => ["0.25", "0.75"].map((share) => {
           const { data } = canvas.getContext("2d").getImageData(canvas.width * share, canvas.height / 4, 30, 1);
@@ -639,7 +651,9 @@ def test_playing_has_a_speed(visit):
 
     usual = played("1×")
     assert played("½×") == pytest.approx(usual / 2, abs=3) and played("2×") == pytest.approx(2 * usual, abs=9)
-    assert played("¼×") == pytest.approx(usual / 4, abs=3) and played("4×") == pytest.approx(4 * usual, abs=24)
+    assert played("¼×") == pytest.approx(usual / 4, abs=3) and played("4×") == pytest.approx(
+        4 * usual, abs=24
+    )
     speed.focus()
     page.keyboard.press("ArrowUp")
     assert speed.input_value() == "2"
@@ -698,7 +712,9 @@ def finger(page, *places):
 
 
 def line(from_, to, steps=8):
-    return [tuple(a + (b - a) * step / steps for a, b in zip(from_, to, strict=True)) for step in range(steps + 1)]
+    return [
+        tuple(a + (b - a) * step / steps for a, b in zip(from_, to, strict=True)) for step in range(steps + 1)
+    ]
 
 
 def test_a_swipe_over_the_map_scrolls_and_only_a_tap_or_the_ring_moves_the_start(visit):
@@ -739,8 +755,9 @@ OVERLAPS = """() => {
     return range.getBoundingClientRect();
   });
   const panel = document.querySelector(".x-curves").getBoundingClientRect();
-  const apart = (a, b) => a.right <= b.left + 0.5 || b.right <= a.left + 0.5 || a.bottom <= b.top + 0.5 || b.bottom <= a.top + 0.5;
-  return texts.some((a, at) => a.left < panel.left - 1 || a.right > panel.right + 1 || texts.slice(at + 1).some((b) => !apart(a, b)));
+  const beside = (a, b) => a.right <= b.left + 0.5 || a.bottom <= b.top + 0.5;
+  const outside = (a) => a.left < panel.left - 1 || a.right > panel.right + 1;
+  return texts.some((a, at) => outside(a) || texts.slice(at + 1).some((b) => !beside(a, b) && !beside(b, a)));
 }"""
 
 

@@ -373,16 +373,16 @@ def test_at_a_slow_pace_every_slice_is_one_step_and_the_next_one_waits(visit):
 def test_the_speed_is_chosen_while_it_trains_and_reset_takes_it_back(visit):
     page = visit("brief")
     speed = page.get_by_label("Speed", exact=True)
-    assert speed.locator("option:checked").inner_text() == "as fast as it can"
-    speed.select_option("2 steps a second")
+    assert speed.locator("option:checked").inner_text() == "full speed"
+    speed.select_option("2 steps / s")
     press(page, "Train")
     page.wait_for_timeout(2500)
     assert 1 <= state(page)["step"] <= 6
-    speed.select_option("as fast as it can")
+    speed.select_option("full speed")
     assert done(page)["step"] == 62
-    speed.select_option("10 steps a second")
+    speed.select_option("10 steps / s")
     press(page, "Reset")
-    assert speed.locator("option:checked").inner_text() == "as fast as it can"
+    assert speed.locator("option:checked").inner_text() == "full speed"
     page.emulate_media(reduced_motion="reduce")
     assert not speed.is_visible()
 

@@ -2,7 +2,7 @@
 
 const SPEAK_EVERY = 8000; // ms between sentences while a network trains
 const KEEP_EVERY = 1000; // ms between records
-const PACES = [[500, "2 steps a second"], [100, "10 steps a second"], [0, "as fast as it can"]]; // ms between steps
+const PACES = [[500, "2 steps / s"], [100, "10 steps / s"], [0, "full speed"]]; // ms between steps
 
 class TrainView extends View {
   constructor(model) {
