@@ -208,8 +208,8 @@ class OptimizerExplorer(Explorer):
 
     All but lr are synced traits: each can be set, observed and linked while the widget is shown. A value that does not
     fit raises `TraitError`. With a new surface, function or window, a start that was the old one's own becomes the new
-    one's own, and so does one that would lie outside or where the function is not finite. `descents()` and `sweep()` are
-    what the explorer shows, by `cnncourse.scratch`.
+    one's own, and so does one that would lie outside or where the function is not finite. `descents()` and `sweep()`
+    are what the explorer shows, by `cnncourse.scratch`.
     """
 
     module = "optimizer"
