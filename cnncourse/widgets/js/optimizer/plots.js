@@ -8,6 +8,9 @@ const curveFrame = (sheet) => plotFrame(sheet, [38, 8, 12, 22]);
 
 /** A loss as the power of ten that it lies above the minimum, and the powers between which a plot shows some. */
 const levelOf = (least, loss) => Math.log10(Math.max(TINY, loss - least));
+/** Levels that decide what a plot shows: the lowest point seen, where no minimum is known, is 0 above itself. */
+const levelsOf = (settings, least, losses) =>
+  losses.filter((loss) => landOf(settings).minima.length || loss > least).map((loss) => levelOf(least, loss));
 const levelRange = (first, levels, above) => [
   Math.max(LOWEST, Math.floor(levels.reduce((low, level) => Math.min(low, level), first - 2))),
   Math.min(Math.ceil(first) + above, Math.ceil(levels.reduce((high, level) => Math.max(high, level), first) + 0.05)),
@@ -26,12 +29,13 @@ function paintDecades(sheet, { left, top, width, height }, [low, high]) {
   }
 }
 
-function paintCurves(sheet, { settings: { steps }, results, shown, least }) {
+function paintCurves(sheet, { settings, results, shown, least }) {
   const { context, palette } = sheet;
+  const { steps } = settings;
   const frame = curveFrame(sheet);
   const { left, top, width, height } = frame;
-  const levels = results.flatMap(({ losses, count }) => Array.from(losses.subarray(0, count), (loss) => levelOf(least, loss)));
-  const [low, high] = levelRange(levels[0], levels, 3);
+  const levels = levelsOf(settings, least, results.flatMap(({ losses, count }) => [...losses.subarray(0, count)]));
+  const [low, high] = levelRange(levelOf(least, results[0].losses[0]), levels, 3);
   paintDecades(sheet, frame, [low, high]);
   const color = css(palette.muted);
   [0, 0.5, 1].forEach((share) => write(sheet, String(Math.round(share * steps)), left + share * width + (share === 1 ? 6 : 0),
@@ -62,7 +66,7 @@ function paintSweep(sheet, { settings, sweeps, least }) {
   const { context, palette } = sheet;
   const frame = plotFrame(sheet, [38, 34, 14, 40]);
   const { left, top, width, height } = frame;
-  const levels = sweeps.flat().filter((loss) => loss !== null).map((loss) => levelOf(least, loss));
+  const levels = levelsOf(settings, least, sweeps.flat().filter((loss) => loss !== null));
   const [low, high] = levelRange(levelOf(least, landOf(settings).height(...settings.start)), levels, 2);
   paintDecades(sheet, frame, [low, high]);
   const across = (lr) => left + ((Math.log10(lr) + 4) / 5) * width;
