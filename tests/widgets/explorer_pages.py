@@ -31,6 +31,7 @@ FORMULAS = {
     "2xy(x+1)pi": "2*x*y*(x+1)*pi",
     "x/y/2*x - y - x": "x/y/2*x - y - x",
     "x^-2 + x^0.5 + x^0 + x^17": "x**-2 + x**0.5 + 1 + x**17",
+    "(x - 2y)/(x + y^2 + 9)": "(x - 2*y)/(x + y**2 + 9)",
     "x^y + e^(x y)": "x**y + e**(x*y)",
     "sqrt(abs(x - y)) + log(x)/tan(y)": "sqrt(abs(x - y)) + log(x)/tan(y)",
     "tanh(x)cos(y)exp(−x·y)": "tanh(x)*cos(y)*exp(-x*y)",
