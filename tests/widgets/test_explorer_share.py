@@ -54,6 +54,7 @@ STATES = {
         dict(surface="beale", start=(1.5, -2), steps=10, shown=3),
         dict(surface="bowl", runs=["SGD", {"optimizer": "AdamW", "lr": 1, "betas": [0.5, 0.9]}, "Nesterov"]),
         dict(schedule="one_cycle", show_sweep=True, runs=[{"optimizer": "RMSprop", "alpha": 0}]),
+        dict(surface="own", function="x^2 + 20*y^2", window=[[-3, 3], [-1, 1.5]], noise=0.5, seed=7),
     ],
     "lenet": [dict(), dict(image=7, layer="f6", unit=[3, 0, 0]), dict(centered=False, brush=1, layer="s2")],
     "architecture": [
@@ -189,6 +190,8 @@ TOGETHER = {
     ],
     "optimizer": [
         dict(surface="bowl", start=[2.5, 0]), dict(surface="bowl", start=[2, 0]), dict(steps=10, shown=11),
+        dict(surface="own", function="log(x)", start=[-1, 0]), dict(surface="own", function="log(x)", start=[1, 0]),
+        dict(function="log(x - 5)"), dict(surface="own", function="x^2 +"), dict(function="x", window=[[0, 9], [0, 9]]),
         dict(steps=10, shown=10),
     ],
     "lenet": [dict(layer="c1", unit=[5, 27, 27]), dict(layer="c5", unit=[5, 1, 0])],

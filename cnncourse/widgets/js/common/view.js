@@ -190,7 +190,7 @@ class View {
 
   resetButton() {
     const reset = () => {
-      this.player?.pause();
+      this.player?.reset();
       this.preview = null;
       this.pin(false);
       for (const fault of this.root.querySelectorAll(".x-fault")) fault.textContent = "";
@@ -246,23 +246,40 @@ class View {
   }
 }
 
-/** A button that plays and pauses; not there for those who want no motion. */
+const SPEEDS = [[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"], [4, "4×"]];
+
+/** A button that plays and pauses, and how fast; not there for those who want no motion. */
 class Player {
   /** `start()` goes to the first step if it is over; `next()` goes on and says whether more follow; `pace()` in ms. */
   constructor({ start, next, pace }) {
     Object.assign(this, { start, next, pace, timer: 0 });
-    this.element = button("", () => (this.timer ? this.pause() : this.play()), { class: "x-button x-play" });
-    this.show();
+    this.button = button("", () => (this.timer ? this.pause() : this.play()), { class: "x-button x-play" });
+    const options = SPEEDS.map(([value, text]) => make("option", { value }, text));
+    this.speed = make("select", { class: "x-select x-speed", "aria-label": "Speed", title: "Speed", on: { change: () => this.hasten() } }, ...options);
+    this.element = make("div", { class: "x-player" }, this.button, this.speed);
+    this.reset();
   }
 
   play() {
     this.start();
-    const tick = () => {
-      this.timer = this.next() ? setTimeout(tick, this.pace()) : 0;
-      this.show();
-    };
-    this.timer = setTimeout(tick, this.pace());
+    this.wait();
     this.show();
+  }
+
+  /** One step after the pause that the speed asks for. */
+  wait() {
+    this.timer = setTimeout(() => {
+      if (this.next()) this.wait();
+      else this.timer = 0;
+      this.show();
+    }, this.pace() / Number(this.speed.value));
+  }
+
+  /** Another speed counts at once: no pause of the old one is waited for. */
+  hasten() {
+    if (!this.timer) return;
+    clearTimeout(this.timer);
+    this.wait();
   }
 
   pause() {
@@ -271,9 +288,14 @@ class Player {
     this.show();
   }
 
+  reset() {
+    this.speed.value = 1;
+    this.pause();
+  }
+
   show() {
     const [icon, word] = this.timer ? ["❚❚", "Pause"] : ["▶", "Play"];
-    if (this.word !== word) this.element.replaceChildren(make("span", hidden, `${icon} `), word);
+    if (this.word !== word) this.button.replaceChildren(make("span", hidden, `${icon} `), word);
     this.word = word;
   }
 

@@ -27,24 +27,61 @@ function shortRun({ optimizer, ...settings }) {
   return own.length ? { optimizer, ...Object.fromEntries(own) } : optimizer;
 }
 
+/** The landscape of a state, or null where a function of one's own has none. */
+function landIn(state) {
+  try {
+    return landOf(state);
+  } catch (error) {
+    if (error instanceof FormulaError) return null;
+    throw error;
+  }
+}
+
+/** Why something cannot be read or drawn, without the full stop; "" if it can. */
+function formulaFault(attempt) {
+  try {
+    attempt();
+    return "";
+  } catch (error) {
+    if (error instanceof FormulaError) return error.message.replace(/\.$/, "");
+    throw error;
+  }
+}
+
+const sideOf = (ends) =>
+  Array.isArray(ends) && ends.length === 2 && ends.every((end) => isNumber(end, -FARTHEST, FARTHEST)) && ends[1] - ends[0] >= NARROWEST;
+
 const sharing = new Sharing("OptimizerExplorer", {
   still,
   table: () => ({
-    surface: [legal.oneOf(Object.keys(SURFACES)), "rosenbrock"],
+    surface: [legal.oneOf([...Object.keys(SURFACES), "own"]), "rosenbrock"],
+    function: [must("text with x and y", (text) => typeof text === "string"), "x^2 + 3y^2 + sin(3x)"],
+    window: [
+      must(`two pairs of numbers within ±${FARTHEST}, each at least ${NARROWEST} apart`,
+        (window) => Array.isArray(window) && window.length === 2 && window.every(sideOf)),
+      [[-2, 2], [-2, 2]],
+    ],
     start: [
-      (start, { surface }) => legal.each(...SURFACES[surface].window.map((limits) => legal.number(...limits)))(start),
-      ({ surface }) => SURFACES[surface].start,
+      (start, state) => (landIn(state) ? legal.each(...landIn(state).window.map((limits) => legal.number(...limits)))(start) : ""),
+      (state) => landOf(state).start,
     ],
     steps: [legal.whole(10, 1000), 500],
     schedule: [legal.oneOf(Object.keys(SCHEDULES)), "constant"],
+    noise: [legal.number(0, 100), 0],
+    seed: [legal.whole(0, 9999), 0],
     runs: [runsFault, ["SGD", "momentum", "Adagrad", "Adam"].map((optimizer) => ({ optimizer, ...OPTIMIZERS[optimizer] }))],
     shown: [(shown, { steps }) => legal.orNull(legal.whole(0, steps))(shown), null],
     show_sweep: [legal.flag, false],
   }),
   settle: (state, given) => ({
     ...state,
-    start: "surface" in given && !("start" in given) ? SURFACES[state.surface].start : state.start,
+    start: "surface" in given && !("start" in given) ? landIn(state)?.start ?? state.start : state.start,
     shown: state.shown === null || "shown" in given ? state.shown : Math.min(state.shown, state.steps),
   }),
+  fault(state) {
+    const why = formulaFault(() => ownLandscape(state.function, state.window));
+    if (why) return why;
+    return Number.isFinite(landOf(state).height(...state.start)) ? "" : "start must be where the function is finite";
+  },
   spell: (given) => (given.runs ? { ...given, runs: given.runs.map(shortRun) } : given),
 });
