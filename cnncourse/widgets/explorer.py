@@ -26,6 +26,8 @@ import traitlets
 
 FOLDER = Path(__file__).parent
 DECLARED = re.compile(r"^(?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
+SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # beside code; indents, blank lines
 
 GIVEN = {}  # part → {name: what gives its values}
 
@@ -89,20 +91,16 @@ def script(part):
 
 
 def page_module(part):
-    """`common`, or an explorer's own folder, as a module of a page, which exports all it has; short with `minify`."""
-    text = code(part)
-    imports = {}
-    if part != "common":
-        used = [name for name in DECLARED.findall(code("common")) if re.search(rf"\b{name}\b", text)]
-        imports = {"common.js": used} | {name: DECLARED.findall(held) for name, held in data(part).items()}
+    """`common`, or an explorer's own folder, as a module of a page, with nothing but code; it exports all it has."""
+    text = COMMENT.sub("", code(part))
+    exported = f"\nexport {{ {', '.join(DECLARED.findall(text))} }};\n"
+    text = SPARED.sub("", text)
+    if part == "common":
+        return text + exported
+    used = [name for name in DECLARED.findall(code("common")) if re.search(rf"\b{name}\b", text)]
+    imports = {"common.js": used} | {name: DECLARED.findall(held) for name, held in data(part).items()}
     lines = [f'import {{ {", ".join(names)} }} from "./{name}";' for name, names in imports.items()]
-    exported = f"export {{ {', '.join(DECLARED.findall(text))} }};"
-    module = "\n".join([*lines, text, exported])
-    if importlib.util.find_spec("minify") is None:
-        return module
-    import minify
-
-    return minify.string("application/javascript", module)
+    return "\n".join([*lines, text]) + exported
 
 
 def page_data(part):

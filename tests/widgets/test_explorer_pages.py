@@ -81,6 +81,7 @@ CASES = {
             *[
                 "Add layers: ReLU, pooling, a second kernel",
                 "▶ Play",
+                "Speed",
                 "Next product",
                 "Next pixel",
                 "First pixel",
@@ -300,7 +301,7 @@ def test_every_field_says_what_it_takes_and_what_it_stays_when_something_else_is
         page.get_by_label("What if … (a second network)").select_option("seed")
         settle(page)
     fields = page.locator(FIELDS)
-    expected = {"kernel": 9, "shape": 2, "optimizer": 2, "architecture": 2, "train": 2}.get(name, 0)
+    expected = {"kernel": 9, "shape": 2, "optimizer": 3, "architecture": 2, "train": 2}.get(name, 0)
     assert fields.count() == expected
     for index in range(min(expected, 3)):
         field = fields.nth(index)
