@@ -69,7 +69,7 @@ def write_generated_static(app):
     folder = Path(app.doctreedir) / "course-static"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "explorers").mkdir(parents=True)
-    for name, text in (widgets.page_modules() | widgets.pages_alone("../../index.html")).items():
+    for name, text in widgets.page_modules().items():
         (folder / "explorers" / name).write_text(text, encoding="utf-8")
     (folder / "explorer.css").write_text(widgets.stylesheet(), encoding="utf-8")
     cut_icon_font(folder / "icons.woff")

@@ -28,7 +28,7 @@ class Surface:
     formula    in LaTeX
     height     (x, y) → f, entry by entry
     slope      (x, y) → (∂f/∂x, ∂f/∂y)
-    minima     the points where f is least, `minimum_value`; () and None where they are not known
+    minima     the points where f is least, `minimum_value`
     window     ((x0, x1), (y0, y1)), the part worth drawing
     start      where a descent begins if nothing else is said
     """
@@ -38,7 +38,7 @@ class Surface:
     height: Callable
     slope: Callable
     minima: tuple
-    minimum_value: float | None
+    minimum_value: float
     window: tuple
     start: tuple
 
@@ -81,13 +81,12 @@ class Descent:
         return float(self.losses[-1])
 
 
-def descend(surface, optimizer, start=None, steps=500, schedule=None, noise=None):
+def descend(surface, optimizer, start=None, steps=500, schedule=None):
     """Follow `optimizer` over `surface` for `steps` steps, in float64 → Descent
 
     optimizer   its settings are used, without what it remembers; it is not written into
     start       a point (2,); None: the surface's own
     schedule    step, from 0, → learning rate; None: the optimizer's own
-    noise       step, from 0, → (2,), added to the gradient of that step, as random batches do; None: nothing
 
     It ends early at the first point that is not finite, has a coordinate beyond ±FAR, or lies at a height that is not
     finite. That point is not on the path: `diverged` and `step` report it, and no NaN goes further.
@@ -95,8 +94,6 @@ def descend(surface, optimizer, start=None, steps=500, schedule=None, noise=None
     instance("optimizer", optimizer, Optimizer, "an optimizer of this package, such as SGD()")
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule must be a function step → lr, or None, got {schedule!r}")
-    if noise is not None and not callable(noise):
-        raise TypeError(f"noise must be a function step → (2,), or None, got {noise!r}")
     point = _points("start", _surface(surface).start if start is None else start).astype(np.float64)
     if point.shape != (2,):
         raise ValueError(f"start must be one point, shape (2,), got shape {point.shape}")
@@ -111,10 +108,7 @@ def descend(surface, optimizer, start=None, steps=500, schedule=None, noise=None
         for i in range(steps):
             if schedule is not None:
                 optimizer.lr = schedule(i)
-            gradient = surface.gradient(point)
-            if noise is not None:
-                gradient = gradient + noise(i)
-            point = optimizer.step(point, gradient)
+            point = optimizer.step(point, surface.gradient(point))
             loss = surface.value(point)
             if _left(point, loss):
                 step = i + 1
@@ -126,9 +120,7 @@ def descend(surface, optimizer, start=None, steps=500, schedule=None, noise=None
 
 def distance(surface, point):
     """How far each point is from the nearest minimum: (…, 2) → (…)"""
-    if not _surface(surface).minima:
-        raise ValueError(f"surface must have known minima, got {surface.name!r} without any")
-    minima, point = np.array(surface.minima), _points("point", point)
+    minima, point = np.array(_surface(surface).minima), _points("point", point)
     steps = point[..., None, :] - minima  # (…, minima, 2)
     return np.hypot(steps[..., 0], steps[..., 1]).min(axis=-1)
 

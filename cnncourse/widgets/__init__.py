@@ -28,11 +28,6 @@ def page_modules():
     return modules
 
 
-def pages_alone(home):
-    """File name → a page with one explorer alone, beside the modules; `home` leads from there back to the book."""
-    return {f"{explorer.module}.html": explorer().page_alone(home) for explorer in EXPLORERS}
-
-
 __all__ = [
     "EXPLORERS",
     "ArchitectureExplorer",
@@ -44,6 +39,5 @@ __all__ = [
     "ShapeExplorer",
     "TrainLive",
     "page_modules",
-    "pages_alone",
     "stylesheet",
 ]

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import traitlets
 
-from .explorer import Checked, Explorer, give_data, grays, number, one_of, optional, whole
+from .explorer import Checked, Explorer, give_data, grays, number, one_of, whole
 from .lenet import encode
-from .own import YOUR_PICTURE, Chosen, gray_square, light_on_dark
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 SHIPPED = EMBEDDED / "vit_live"
@@ -116,21 +115,12 @@ def token(name, value):
         raise traitlets.TraitError(words) from None
 
 
-def take_picture(explorer, picture):
-    """A picture is prepared and becomes `own` → its name."""
-    explorer.own = light_on_dark("picture", gray_square("picture", picture, SIDE)).tolist()
-    return YOUR_PICTURE
-
-
 class AttentionExplorer(Explorer):
     """A picture is chosen or drawn, a patch pointed at, and it is seen whom it attends to in a small ViT.
 
     AttentionExplorer(picture="bag 1", layer=3, head=2, patch=[4, 4])
 
-    picture   one of `PICTURES`, twelve test images of Fashion-MNIST, "drawing" or "your picture". Or any picture, a PIL
-              image or an array (H, W), (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1: cropped to its middle
-              square, made 28 × 28, gray, inverted if its border is light; it becomes `own`
-    own       28 rows of 28 gray values, the picture if `picture` is "your picture"; None without
+    picture   one of `PICTURES`, twelve test images of Fashion-MNIST, or "drawing"
     drawing   28 rows of 28 gray values, the picture if `picture` is "drawing"; an array (28, 28) will do
     brush     1 … 9, the width of a stroke in pixels
     layer     1 … 6, the block whose attention is shown
@@ -147,8 +137,7 @@ class AttentionExplorer(Explorer):
     module = "attention"
 
     samples = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
-    picture = Chosen(take_picture, one_of, (*PICTURES, DRAWING, YOUR_PICTURE), default=PICTURES[-2])
-    own = Checked(optional, grays, SIDE, default=None)
+    picture = Checked(one_of, (*PICTURES, DRAWING), default=PICTURES[-2])
     drawing = Checked(grays, SIDE)
     brush = Checked(number, *BRUSHES, default=3.0)
     layer = Checked(whole, 1, LAYERS, default=2)
@@ -164,17 +153,6 @@ class AttentionExplorer(Explorer):
     def _nothing_drawn(self):
         return np.zeros((SIDE, SIDE), int).tolist()
 
-    @traitlets.validate("picture")
-    def _check_picture(self, proposal):
-        if proposal["value"] == YOUR_PICTURE and self.own is None:
-            raise traitlets.TraitError(f"picture is {YOUR_PICTURE!r}, but none is there: give one itself")
-        return proposal["value"]
-
-    @traitlets.observe("own")
-    def _picture_is_there(self, change):
-        if change["new"] is None and self.picture == YOUR_PICTURE:
-            self.picture = PICTURES[-2]
-
     # --- results
 
     def model(self):
@@ -183,8 +161,8 @@ class AttentionExplorer(Explorer):
 
     def pixels(self):
         """The picture that the network gets → uint8 (28, 28)."""
-        held = {**sample_pictures(), DRAWING: self.drawing, YOUR_PICTURE: self.own}
-        return np.array(held[self.picture], np.uint8)
+        drawn = self.picture == DRAWING
+        return np.array(self.drawing, np.uint8) if drawn else sample_pictures()[self.picture].copy()
 
     def maps(self):
         """The weights of all layers and heads → float64 (6, 3, 50, 50), [layer, head, who looks, at whom].
@@ -238,8 +216,7 @@ class AttentionExplorer(Explorer):
         names = load_manifest()["classes"]
         ranking = [f"{names[label]} {probabilities[label]:.1%}" for label in (-probabilities).argsort()[:3]]
         strongest = [f"{_called(index)} {attention[index]:.0%}" for index in (-attention).argsort()[:3]]
-        called = {DRAWING: "A drawing", YOUR_PICTURE: "Your picture"}
-        what = called.get(self.picture, f"A picture of Fashion-MNIST, {self.picture},")
+        what = "A drawing" if self.picture == DRAWING else f"A picture of Fashion-MNIST, {self.picture},"
         head = "the mean of the heads" if self.head == MEAN else f"head {self.head}"
         return (
             f"{what} in 7 × 7 patches, and the attention of {_called(self._index())} in {head} of layer {self.layer}: "

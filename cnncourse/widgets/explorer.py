@@ -8,7 +8,6 @@ folders as one module, a page `common.js` once, one module for each explorer, an
 """
 
 import base64
-import difflib
 import html
 import importlib.util
 import json
@@ -25,35 +24,10 @@ import numpy as np
 import traitlets
 
 FOLDER = Path(__file__).parent
-DECLARED = re.compile(r"^(?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+DECLARED = re.compile(r"^(?:function|class|const) (\w+)", re.MULTILINE)
 COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:.|\n)*?\*/)\n", re.MULTILINE)  # on lines of its own
-SPARED = re.compile(r"(?<=[;{,)]) +// [^\"'`\n]*$|^ +|^\n", re.MULTILINE)  # beside code; indents, blank lines
 
 GIVEN = {}  # part → {name: what gives its values}
-
-# For slides and frames: as wide as it gets, light or dark as the reader's system is.
-ALONE = """<!doctype html>
-<html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{name}</title><link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="../explorer.css">
-<style>
-html {{ background: #ffffff; color: #1f2933; }}
-html[data-theme="dark"] {{ background: #14191e; color: #dfe5ea; }}
-body {{ margin: 16px; font: 14px/1.4 system-ui, sans-serif; }}
-.explorer {{ max-width: 1000px; }}
-footer {{ max-width: 1000px; margin: 16px auto 0; font-size: 12.5px; }}
-footer a {{ color: inherit; }}
-@media print {{ footer {{ display: none; }} }}
-</style>
-<script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
-dark.addEventListener("change", follow);
-follow();
-</script></head>
-<body><main>{explorer}</main>
-<footer><a href="{home}">From an interactive course on convolutional networks</a></footer>
-<script type="module" src="../explorer-host.js"></script></body></html>
-"""
 
 
 @cache
@@ -91,10 +65,9 @@ def script(part):
 
 
 def page_module(part):
-    """`common`, or an explorer's own folder, as a module of a page, with nothing but code; it exports all it has."""
+    """`common`, or an explorer's own folder, as a module of a page, without comments; it exports all it has."""
     text = COMMENT.sub("", code(part))
     exported = f"\nexport {{ {', '.join(DECLARED.findall(text))} }};\n"
-    text = SPARED.sub("", text)
     if part == "common":
         return text + exported
     used = [name for name in DECLARED.findall(code("common")) if re.search(rf"\b{name}\b", text)]
@@ -119,7 +92,6 @@ class Explorer(anywidget.AnyWidget):
     module = None
     later = ()  # traits that are set after those they are checked against
     extra = ()  # what else can be given
-    _made = False  # from then on, a name that is unknown is a slip
 
     def __init_subclass__(cls, **kwargs):
         if "module" in cls.__dict__:  # not for the subclass that traitlets makes of each instance
@@ -143,14 +115,6 @@ class Explorer(anywidget.AnyWidget):
         except traitlets.TraitError:
             self.close()
             raise
-        self._made = True
-
-    def __setattr__(self, name, value):
-        if self._made and not (name.startswith("_") or name in self.__dict__ or hasattr(type(self), name)):
-            near = difflib.get_close_matches(name, self.trait_names(), 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.state())}"
-            raise AttributeError(f"{type(self).__name__} has no trait {name}; {hint}", name=name, obj=self)
-        super().__setattr__(name, value)
 
     @classmethod
     def module_source(cls):
@@ -193,10 +157,6 @@ class Explorer(anywidget.AnyWidget):
             f'<div class="course-explorer" data-module="{self.module}">'
             f'<script type="application/json">{state}</script>{picture}</div>'
         )
-
-    def page_alone(self, home):
-        """A page of a published site with the explorer alone, beside its module; `home` leads back to the book."""
-        return ALONE.format(name=type(self).__name__, explorer=self.page_html(), home=html.escape(home))
 
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
@@ -246,11 +206,6 @@ def grays(name, value, side):
     if picture.min() < 0 or picture.max() > 255:
         raise traitlets.TraitError(f"{info}, got values from {picture.min()} to {picture.max()}")
     return picture.tolist()
-
-
-def optional(name, value, check, *limits):
-    """None, or what `check` lets pass."""
-    return None if value is None else check(name, value, *limits)
 
 
 def index(name, value, sizes, words):

@@ -10,7 +10,6 @@ from cnncourse import photographs as embedded
 from cnncourse import scratch
 
 from .explorer import Checked, Explorer, grays, index, one_of, whole
-from .own import YOUR_PICTURE, Chosen, gray_square
 
 PHOTOGRAPH_SIDE = 128  # pixels of a photograph: one answer stays within a frame
 DRAWING_SIDE = 32  # cells of a drawing: few enough to paint by keyboard or finger
@@ -94,14 +93,14 @@ def check_kernel_name(name, kernels):
 
 
 def check_picture(name, value):
-    """A picture, or an entry made by `encode_picture` → an entry."""
+    """An array, or an entry made by `encode_picture` → an entry."""
     try:
-        pixels = decode_picture(value) if isinstance(value, dict) else gray_picture(name, value)
+        pixels = decode_picture(value) if isinstance(value, dict) else np.asarray(value)
         entry = dict(value) if isinstance(value, dict) else encode_picture(pixels, title=name)
         title, credit, alt = entry["title"], entry["credit"], entry["alt"]
     except (KeyError, ValueError, TypeError) as error:
         raise traitlets.TraitError(
-            f"photographs[{name!r}] must be a picture, or a dict with pixels, shape, title, credit and alt; "
+            f"photographs[{name!r}] must be a gray uint8 array, or a dict with pixels, shape, title, credit and alt; "
             f"got {type(value).__name__} ({error!r})"
         ) from None
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
@@ -115,29 +114,9 @@ def check_picture(name, value):
     return encode_picture(pixels, title=title, credit=credit, alt=alt)
 
 
-def gray_picture(name, value):
-    """A picture → uint8 (H, W). A gray uint8 array that fits stays whole; anything else becomes a square."""
-    fits = isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype == np.uint8
-    if fits and max(value.shape) <= LARGEST:
-        return value
-    return gray_square(f"photographs[{name!r}]", value, lambda side: min(side, PHOTOGRAPH_SIDE))
-
-
 def encoded(pictures):
-    """Name → picture, or an entry already in that form → name → entry."""
+    """Name → gray array, or an entry already in that form → name → entry."""
     return {str(name): check_picture(name, value) for name, value in pictures.items()}
-
-
-def take_photograph(explorer, picture):
-    """A picture becomes one of the explorer's photographs → its name."""
-    explorer.photographs = {**explorer.photographs, YOUR_PICTURE: check_picture(YOUR_PICTURE, picture)}
-    return YOUR_PICTURE
-
-
-def text(name, value):
-    if not isinstance(value, str):
-        raise traitlets.TraitError(f"{name} must be a name or a picture, got {value!r}")
-    return value
 
 
 class KernelExplorer(Explorer):
@@ -147,8 +126,8 @@ class KernelExplorer(Explorer):
 
     kernel       a name from `scratch.KERNELS` or an array, square with side 1, 3, 5 or 7
     kernel_name  its name, "your own" if it has none; setting it sets `kernel`
-    photograph   a name from `photographs`, or "drawing"; or a picture, which joins them as "your picture"
-    photographs  name → picture; the course's six unless given
+    photograph   a name from `photographs`, or "drawing"
+    photographs  name → gray uint8 array; the course's six unless given
     drawing      32 rows of 32 gray values
     stride       1 … 4        padding  0 … 6, on every side        mode  zeros, reflect, replicate or circular
     view         automatic, signed, magnitude (absolute value) or picture (0 to 255, clipped)
@@ -160,10 +139,6 @@ class KernelExplorer(Explorer):
     trace        [layer, i, j], the pixel of a layer (kernel, relu, pool or second) that is traced back to the input;
                  None: that of `point`
 
-    A picture is a PIL image or an array (H, W), (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1, of at least 7 × 7
-    pixels. It is cropped to its middle square, made 128 × 128 if it is larger, and gray; only a gray uint8 array with
-    sides up to 256 stays whole. A picture can also be chosen, dropped or pasted in the explorer.
-
     Every one is a synced trait: it can be set, observed and linked while the widget is shown. A value that does not
     fit raises `TraitError`.
     """
@@ -172,7 +147,7 @@ class KernelExplorer(Explorer):
     later = ("point", "step", "trace")
 
     photographs = traitlets.Dict().tag(sync=True, explorer=True)
-    photograph = Chosen(take_photograph, text)
+    photograph = traitlets.Unicode().tag(sync=True, explorer=True)
     drawing = Checked(grays, DRAWING_SIDE)
     kernels = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
     kernel_name = traitlets.Unicode("vertical edge").tag(sync=True, explorer=True)
@@ -192,7 +167,7 @@ class KernelExplorer(Explorer):
             raise TypeError("give kernel or kernel_name, not both: each sets the other")
         # Pictures are brought into their form before traitlets compares them with the embedded ones.
         if isinstance(values.get("photographs"), dict) and values["photographs"]:
-            values = {"photographs": encoded(values.pop("photographs")), **values}  # set before `photograph`
+            values["photographs"] = encoded(values["photographs"])
         super().__init__(**values)
 
     # --- defaults and checks

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import traitlets
 
-from .explorer import Checked, Explorer, grays, index, number, one_of, optional, whole
-from .own import Chosen, gray_square, light_on_dark, sorted_border
+from .explorer import Checked, Explorer, grays, index, number, one_of
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 SHIPPED = EMBEDDED / "lenet_live"
@@ -23,8 +22,6 @@ BOX = 20  # pixels of the longer side of a digit of MNIST, which stands in the m
 HALF = (
     0.5 + 1e-9
 )  # rounding: what lies between two grays goes up, whatever the order of the sums (as in lenet.js)
-FINE = 112  # pixels of a side of one's own picture, before its digit is found and made small
-FAINT = 13  # grays of 255: less is background in one's own picture
 BRUSHES = (1.0, 5.0)  # pixels across; MNIST's strokes are two to four
 FIRST_DIGIT = 3
 SAMPLE_SEED = 0  # any would do: it draws one test digit of each class
@@ -115,13 +112,12 @@ def resampling(size, target):
 def center_digit(picture):
     """What MNIST's makers did with each digit: its box scaled to 20 pixels, its center of mass put in the middle.
 
-    picture uint8 (28, 28), or a larger square → uint8 (28, 28). The longer side of the box becomes 20; the digit then
-    moves by whole pixels until its center of mass lies in 13.5 … 14.5, or until it touches the edge. A digit of MNIST
-    stays as it is.
+    picture uint8 (28, 28) → uint8 (28, 28). The longer side of the box becomes 20; the digit then moves by whole pixels
+    until its center of mass lies in 13.5 … 14.5, or until it touches the edge. A digit of MNIST stays as it is.
     LeCun, Bottou, Bengio and Haffner, 1998, section III.A.
     """
     rows, columns = np.flatnonzero(picture.any(axis=1)), np.flatnonzero(picture.any(axis=0))
-    field = np.zeros((SIDE, SIDE), np.uint8)
+    field = np.zeros_like(picture)
     if not rows.size:
         return field
     box = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
@@ -139,51 +135,12 @@ def center_digit(picture):
     return field
 
 
-def picture_of(name, value):
-    """A square of gray values, or a digit for the test digit of MNIST of that class."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return decode_digit(sample_digits()[whole(name, value, 0, 9)]).tolist()
-    return grays(name, value, SIDE)
-
-
-def own_digit(name, picture):
-    """A picture of a digit → uint8 (28, 28), light on dark and centered as MNIST's are.
-
-    What is as dark as the border becomes black, up to the upper fence of the border's grays: its third quartile and
-    1.5 times the distance of the quartiles (Tukey, 1977), at most halfway from there to the lightest gray.
-    """
-    gray = light_on_dark(name, gray_square(name, picture, FINE)).astype(np.float64)
-    border = sorted_border(gray)
-    first, third = border[len(border) // 4], border[3 * len(border) // 4]
-    high = gray.max()
-    low = min(third + 1.5 * (third - first), (third + high) / 2)
-    if low == high:
-        raise traitlets.TraitError(f"{name} must show a digit, got nothing lighter than its border")
-    shown = np.floor(255 * np.clip((gray - low) / (high - low), 0, 1) + HALF)
-    digit = center_digit(np.where(shown < FAINT, 0, shown).astype(np.uint8)).astype(np.float64)
-    return np.floor(255 * digit / digit.max() + HALF).astype(np.uint8)
-
-
-def take_image(explorer, picture):
-    """A whole number, or an array (28, 28) of them, is taken as it is; a picture is prepared, and kept as `own`."""
-    if isinstance(picture, np.ndarray) and picture.ndim == 0:
-        return picture.item()
-    if isinstance(picture, np.ndarray) and picture.shape == (SIDE, SIDE) and picture.dtype.kind in "iu":
-        return picture
-    explorer.own = own_digit("image", picture).tolist()
-    return explorer.own
-
-
 class LeNetLive(Explorer):
     """A digit is drawn, and LeNet-5 answers: every map of every layer, and ten probabilities.
 
     LeNetLive(image=picture, centered=True, layer="c3", unit=[4, 2, 7])
 
-    image      28 rows of 28 gray values, white on black as in MNIST; an array (28, 28) of whole numbers will do, and
-               0 … 9 for a test digit of that class. Or any picture of a digit, a PIL image or an array (H, W),
-               (H, W, 3) or (H, W, 4), uint8 or floats from 0 to 1: cropped to its middle square, gray, inverted if it
-               is dark on light, stretched in contrast, the digit scaled and centered as MNIST's are
-    own        such a picture of 28 rows of 28 gray values, which can be taken again after another one; None without
+    image      28 rows of 28 gray values, white on black as in MNIST; an array (28, 28) will do
     centered   whether the drawing is scaled and centered as MNIST's digits are before the network gets it
     brush      1 … 5, the width of a stroke in pixels
     layer      "c1", "s2", "c3", "s4", "c5", "f6" or "output": the layer of the unit that is looked into
@@ -202,8 +159,7 @@ class LeNetLive(Explorer):
 
     network = traitlets.Dict(read_only=True).tag(sync=True, explorer=True)
     samples = traitlets.List(read_only=True).tag(sync=True, explorer=True)
-    image = Chosen(take_image, picture_of)
-    own = Checked(optional, grays, SIDE, default=None)
+    image = Checked(grays, SIDE)
     centered = traitlets.Bool(True).tag(sync=True, explorer=True)
     brush = Checked(number, *BRUSHES, default=2.5)
     layer = Checked(one_of, tuple(SIZES), default="c3")

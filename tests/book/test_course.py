@@ -8,8 +8,6 @@ import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from cnncourse import widgets
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book/_ext"))
 
@@ -88,13 +86,3 @@ def test_figures_of_a_chapter_bear_its_number(page, expected):
     env = SimpleNamespace(toc_fignumbers={page: {"figure": {"fig-a": (4,)}}})
     course.number_by_chapter(None, env)
     assert env.toc_fignumbers[page]["figure"]["fig-a"] == expected
-
-
-def test_each_explorer_has_a_page_alone_beside_its_module_that_leads_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(widgets, "pages_alone", lambda home: {"kernel.html": home})
-    config = SimpleNamespace(html_static_path=[])
-    app = SimpleNamespace(doctreedir=tmp_path, config=config, add_css_file=lambda *_, **options: None)
-    course.write_generated_static(app)
-    folder = Path(config.html_static_path[0]) / "explorers"  # _static/explorers in the site
-    assert (folder / "kernel.html").read_text() == "../../index.html"
-    assert (folder / "kernel.js").exists()

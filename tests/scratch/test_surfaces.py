@@ -281,28 +281,6 @@ def test_the_optimizer_passed_in_is_not_written_into_and_starts_afresh():
     assert start.tolist() == [0.5, 0.5]
 
 
-def test_noise_is_added_to_the_gradient_of_its_step():
-    """On the bowl with rate 1 a step goes to minus the noise, wherever it began."""
-    asked = []
-
-    def noise(step):
-        asked.append(step)
-        return np.array([step, -2 * step])
-
-    descent = descend(SURFACES["bowl"], SGD(lr=1), start=(1, 1), steps=3, noise=noise)
-    assert asked == [0, 1, 2]
-    assert descent.path.tolist() == [[1, 1], [0, 0], [-1, 2], [-2, 4]]
-    with pytest.raises(TypeError, match=r"noise must be a function step → \(2,\), or None, got 0.1"):
-        descend(SURFACES["bowl"], SGD(), noise=0.1)
-
-
-def test_a_surface_without_known_minima_has_no_distance():
-    plain = dataclasses.replace(SURFACES["bowl"], name="plain", minima=(), minimum_value=None)
-    assert not descend(plain, SGD(lr=0.1), steps=5).diverged
-    with pytest.raises(ValueError, match="surface must have known minima, got 'plain' without any"):
-        distance(plain, (0, 0))
-
-
 def test_a_descent_is_read_only():
     start = np.array([1.0, 1.0])
     descent = descend(ROSENBROCK, SGD(), start, steps=0)

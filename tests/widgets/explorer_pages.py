@@ -18,53 +18,6 @@ html[data-theme="dark"] body {{ background: #14191e; color: #dfe5ea }}</style></
 <body><main><h1>Explorers</h1>{explorers}</main><script type="module" src="explorer-host.js"></script></body></html>"""
 
 
-# Functions of one's own that OptimizerExplorer reads, and what they mean in Python; and some it cannot read.
-FORMULAS = {
-    "3": "3",
-    "x": "x",
-    "x^2 + 3y^2 + sin(3x)": "x**2 + 3*y**2 + sin(3*x)",
-    "(1-x)**2 + 100(y - x^2)^2": "(1-x)**2 + 100*(y - x**2)**2",
-    "-x^2": "-(x**2)",
-    "2^-x": "2**(-x)",
-    "2^3^2 + x": "2**(3**2) + x",
-    "x^2y": "x**2*y",
-    "2xy(x+1)pi": "2*x*y*(x+1)*pi",
-    "x/y/2*x - y - x": "x/y/2*x - y - x",
-    "x^-2 + x^0.5 + x^0 + x^17": "x**-2 + x**0.5 + 1 + x**17",
-    "(x - 2y)/(x + y^2 + 9)": "(x - 2*y)/(x + y**2 + 9)",
-    "x^y + e^(x y)": "x**y + e**(x*y)",
-    "sqrt(abs(x - y)) + log(x)/tan(y)": "sqrt(abs(x - y)) + log(x)/tan(y)",
-    "tanh(x)cos(y)exp(−x·y)": "tanh(x)*cos(y)*exp(-x*y)",
-    "1.5e-1x + .5y + 2e": "0.15*x + 0.5*y + 2*e",
-    "20 + x^2 + y^2 - 10(cos(2pi x) + cos(2pi y))": "20 + x**2 + y**2 - 10*(cos(2*pi*x) + cos(2*pi*y))",
-    "--x + +y - -(x)": "x + y + x",
-}
-FAULTY = {
-    "": "A function of x and y is missing.",
-    "  ": "A function of x and y is missing.",
-    "x + y +": "An operand is missing after '+' at position 7.",
-    "x + * y": "An operand is missing after '+' at position 3.",
-    "x**": "An operand is missing after '**' at position 2.",
-    "* x": "An operand is missing before '*' at position 1.",
-    "()": "An operand is missing after '(' at position 1.",
-    "2(x + 1": "A ')' is missing for the '(' at position 2.",
-    "x + 1) y": "The ')' at position 6 closes nothing.",
-    "x + sin x": "A '(' is missing after 'sin' at position 5.",
-    "2 3": "An operator is missing before position 3.",
-    "(x 2)": "An operator is missing before position 4.",
-    "1/2x": "A '*' or parentheses are needed before position 4: it can be read in two ways.",
-    "-2^xy": "A '*' or parentheses are needed before position 5: it can be read in two ways.",
-    "x + z": "'z' is not known at position 5; known are x, y, pi, e, sin, cos, tan, exp, log, sqrt, abs, tanh.",
-    "constructor(x)": (
-        "'constructor' is not known at position 1; known are x, y, pi, e, sin, cos, tan, exp, log, sqrt, abs, tanh."
-    ),
-    "x; y": "';' is not understood at position 2.",
-    "𝑥": "'𝑥' is not understood at position 1.",
-    "(" * 31 + "x" + ")" * 31: "More than 30 parentheses inside one another at position 31.",
-    "x" * 201: "A function has at most 200 characters, this one has 201.",
-}
-
-
 def write_site(folder, **pages):
     """Write pages {name: html of explorers} with the host, the modules and the style sheet into an empty folder."""
     files = {"explorer.css": stylesheet(), "explorer-host.js": HOST.read_text(encoding="utf-8")}

@@ -297,7 +297,7 @@ def test_a_stage_opens_by_button_and_double_click_down_to_its_layers(visit):
 
 def test_the_list_has_every_layer_of_the_network_that_is_held(visit):
     page = visit("two")
-    summary = page.locator(".x-all > summary")
+    summary = page.locator("summary")
     assert summary.inner_text() == "All 60 layers of resnet20"
     summary.click()
     settle(page)

@@ -112,8 +112,7 @@ PATCH = r"patch must be 'class token' or \[row, column\], whole numbers from 1 t
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        ("picture", "cat", r"picture must be one of trouser 1, trouser 2, .*, your picture, got 'cat'"),
-        ("picture", "your picture", "picture is 'your picture', but none is there: give one itself"),
+        ("picture", "cat", r"picture must be one of trouser 1, trouser 2, .*, drawing, got 'cat'"),
         ("drawing", np.zeros((32, 32), int), r"drawing must be 28 rows of 28 .*, got shape \(32, 32\)"),
         ("drawing", np.full((28, 28), 256), "got values from 256 to 256"),
         ("brush", 0.5, "brush must be a number from 1 to 9, got 0.5"),

@@ -70,8 +70,6 @@ CASES = {
                 "Picture",
                 "Kernel",
                 "↺ Reset",
-                "↗ Share",
-                "Your picture …",
                 *WEIGHTS,
                 "3",
                 "Rotate",
@@ -81,7 +79,6 @@ CASES = {
             *[
                 "Add layers: ReLU, pooling, a second kernel",
                 "▶ Play",
-                "Speed",
                 "Next product",
                 "Next pixel",
                 "First pixel",
@@ -100,12 +97,11 @@ CASES = {
         ),
         refuse("Channels in"),
         [
-            *["Example", "forward", "↺ Reset", "↗ Share", "Input, 7 by 7. Arrow keys choose a pixel."],
+            *["Example", "forward", "↺ Reset", "Input, 7 by 7. Arrow keys choose a pixel."],
             *[
                 "Output, 7 by 7. Arrow keys move the window.",
                 "Back one window",
                 "▶ Play",
-                "Speed",
                 "Next window",
                 "Step",
             ],
@@ -126,12 +122,9 @@ CASES = {
                 "Schedule of the rates",
                 "Steps",
                 "↺ Reset",
-                "↗ Share",
-                "Gradient noise σ",
-                "Seed",
                 "Rosenbrock’s valley. The start is at (0, 0).",
             ],
-            *["Start x", "Start y", "▶ Play", "Speed", "Step shown"],
+            *["Start x", "Start y", "▶ Play", "Step shown"],
             *["Optimizer 1", "Learning rate", "Remove SGD, optimizer 1"],
             *["Optimizer 2", "Learning rate", "Momentum β₁", "Memory β₂", "Remove Adam, optimizer 2"],
             *["+ Add an optimizer", "Find the best rates"],
@@ -147,7 +140,6 @@ CASES = {
         [
             *["Your drawing, 28 by 28 pixels. Arrow keys", "Clear", "Erase", "Brush", "Center as MNIST does"],
             *["Output, 10 units. Arrow keys choose one.", *(f"Take the {digit}" for digit in DIGITS)],
-            *["Your picture …", "↺ Reset", "↗ Share"],
             *[f"{layer}, " for layer in ("C1", "S2", "C3", "S4", "C5", "F6")],
             *["Layer", "Map", "Row", "Column"],
         ],
@@ -167,7 +159,6 @@ CASES = {
                 "Width",
                 "Classes",
                 "↺ Reset",
-                "↗ Share",
                 "Compare with",
             ],
             *["Blocks of resnet18, 23 parts. Arrow keys", "Multiply-adds", "Open these 3 layers"],
@@ -182,15 +173,7 @@ CASES = {
         dict(drawing=np.eye(28, dtype=int) * 255, picture="drawing", patch=[7, 7], head="mean", numbers=True),
         lambda page: page.get_by_role("radio", name="draws").check(),
         [
-            *[
-                *(f"Take {name}" for name in PICTURES),
-                "Your picture …",
-                "Who looks",
-                "2",
-                "1",
-                "↺ Reset",
-                "↗ Share",
-            ],
+            *[*(f"Take {name}" for name in PICTURES), "Who looks", "2", "1", "↺ Reset"],
             *["Picture, 7 by 7 patches and the class token. Arrow keys", "points", "Clear", "Erase", "Brush"],
             *["Weights in percent", "All heads and layers: 4 rows of 6 maps. Arrow keys"],
         ],
@@ -206,17 +189,7 @@ CASES = {
         dict(lr=10.0, schedule="warmup_cosine", what_if=dict(initialization="small")),
         refuse("Seed"),
         [
-            *[
-                "▶ Train",
-                "One step",
-                "Start over",
-                "↺ Reset",
-                "↗ Share",
-                "Learning rate",
-                "Speed",
-                "Batch size",
-                "Optimizer",
-            ],
+            *["▶ Train", "One step", "Start over", "↺ Reset", "Learning rate", "Batch size", "Optimizer"],
             *["Momentum μ", "Schedule", "Epochs", "Initialization", "Activation", "Batch norm", "Seed"],
             *["What if … (a second network)", *(f"Show it a {digit}" for digit in range(10))],
             "Its 8 maps for held-out digit 7, a 4. Arrow keys choose another digit.",
@@ -260,7 +233,7 @@ def test_every_explorer_has_a_case():
 
 STOP = """() => {
   const e = document.activeElement;
-  const seen = ["radio", "file"].includes(e.type) ? e.nextElementSibling : e;
+  const seen = e.type === "radio" ? e.nextElementSibling : e;
   const { outlineStyle, outlineWidth } = getComputedStyle(seen);
   const name = e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText;
   return e.closest(".explorer") && [name, `${outlineStyle} ${outlineWidth}`];
@@ -301,7 +274,7 @@ def test_every_field_says_what_it_takes_and_what_it_stays_when_something_else_is
         page.get_by_label("What if … (a second network)").select_option("seed")
         settle(page)
     fields = page.locator(FIELDS)
-    expected = {"kernel": 9, "shape": 2, "optimizer": 3, "architecture": 2, "train": 2}.get(name, 0)
+    expected = {"kernel": 9, "shape": 2, "optimizer": 2, "architecture": 2, "train": 2}.get(name, 0)
     assert fields.count() == expected
     for index in range(min(expected, 3)):
         field = fields.nth(index)

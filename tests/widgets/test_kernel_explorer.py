@@ -116,9 +116,8 @@ def test_other_pictures_replace_the_embedded_ones():
         ("kernel_name", "blur", "kernel_name must be one of identity.*got 'blur'"),
         ("photograph", "dog", "photograph must be one of .*drawing, got 'dog'"),
         ("photographs", {}, "at least one picture"),
-        ("photographs", {"x": np.zeros((8, 8), int)}, "uint8 or floats from 0 to 1, got int64"),
-        ("photographs", {"x": np.zeros((8, 8, 2), np.uint8)}, r"got shape \(8, 8, 2\)"),
-        ("photograph", 7, "photograph must be a name or a picture, got 7"),
+        ("photographs", {"x": np.zeros((8, 8))}, r"gray, uint8 \(H, W\), got float64"),
+        ("photographs", {"x": np.zeros((8, 8, 3), np.uint8)}, r"got uint8 of shape \(8, 8, 3\)"),
         ("photographs", {"x": np.zeros((6, 8), np.uint8)}, r"sides from 7 to 256 pixels, got shape \(6, 8\)"),
         ("photographs", {"x": {"pixels": "AA=="}}, "dict with pixels, shape, title, credit and alt"),
         (

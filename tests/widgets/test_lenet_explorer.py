@@ -184,10 +184,9 @@ def test_nothing_and_almost_nothing_can_be_centered():
         (
             "image",
             np.zeros((32, 32), int),
-            "image must be a PIL image or an array .*, uint8 or floats from 0 to 1, got int64",
+            r"28 rows of 28 whole numbers from 0 to 255, got shape \(32, 32\)",
         ),
-        ("image", [[0] * 32] * 32, r"28 rows of 28 whole numbers from 0 to 255, got shape \(32, 32\)"),
-        ("image", np.zeros((28, 28)), "image must show something, got one gray everywhere, 0"),
+        ("image", np.zeros((28, 28)), "image must be .* got float64"),
         ("image", np.full((28, 28), 256), "got values from 256 to 256"),
         ("image", np.full((28, 28), -1), "got values from -1 to -1"),
         ("image", [[1, 2], [3]], "image must be 28 rows"),

@@ -1,27 +1,13 @@
 """OptimizerExplorer in Python: its runs end where torch's do, its traits are checked, it links in a kernel."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 import traitlets
-from explorer_pages import FAULTY, FORMULAS
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cnncourse import scratch
 from cnncourse.widgets import OptimizerExplorer, stylesheet
-from cnncourse.widgets.formula import FormulaError, function
-from cnncourse.widgets.optimizer import (
-    OPTIMIZERS,
-    SCHEDULES,
-    SWEEP,
-    drawn_window,
-    gradient_noise,
-    make_schedule,
-    normal_pair,
-)
+from cnncourse.widgets.optimizer import OPTIMIZERS, SCHEDULES, SWEEP, drawn_window, make_schedule
 
 TORCH = {
     "SGD": torch.optim.SGD,
@@ -113,118 +99,6 @@ def test_the_schedule_is_the_one_the_runs_follow():
     assert descent.point[0] == pytest.approx(0.5**10 * 0.95**10 * 0.995**10)
 
 
-# --- noise ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_draws_are_normal_and_each_has_its_address():
-    draws = np.array([normal_pair(seed, step) for seed in range(20) for step in range(1000)])
-    assert abs(draws.mean(axis=0)).max() < 0.02 and abs(draws.std(axis=0) - 1).max() < 0.02
-    assert abs(np.corrcoef(draws.T)[0, 1]) < 0.02
-    assert abs(np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]) < 0.02
-    beyond = [(abs(draws) > size).mean() for size in (1, 2, 3)]
-    np.testing.assert_allclose(beyond, [math.erfc(size / math.sqrt(2)) for size in (1, 2, 3)], rtol=0.15)
-    assert len({tuple(pair) for pair in draws.tolist()}) == 20_000
-    assert normal_pair(7, 3) == normal_pair(7, 3)
-
-
-@pytest.mark.parametrize("name", ["SGD", "AdamW"])
-def test_a_noisy_run_ends_where_torch_ends_with_the_same_noise(name):
-    explorer = OptimizerExplorer(surface="bowl", runs=[name], start=(-1, 1.5), steps=100, noise=0.3, seed=5)
-    point = torch.tensor([-1, 1.5], dtype=torch.float64, requires_grad=True)
-    settings = {key: value for key, value in explorer.runs[0].items() if key != "optimizer"}
-    optimizer = TORCH[name]([point], **settings)
-    for step in range(100):
-        point.grad = point.detach() + 0.3 * torch.tensor(normal_pair(5, step), dtype=torch.float64)
-        optimizer.step()
-    (descent,) = explorer.descents()
-    np.testing.assert_allclose(descent.path[-1], point.detach().numpy(), rtol=1e-9)
-    assert "100 steps, gradient noise 0.3 with seed 5." in explorer.description()
-    assert gradient_noise(0.0, 5) is None
-
-
-def test_all_runs_of_a_race_and_of_a_sweep_meet_the_same_noise():
-    explorer = OptimizerExplorer(surface="bowl", runs=["SGD", "SGD"], steps=30, noise=1, seed=2)
-    one, other = explorer.descents()
-    np.testing.assert_array_equal(one.path, other.path)
-    at = explorer.runs[0]["lr"]
-    assert explorer.sweep()[0][SWEEP.index(at)] == one.loss
-    explorer.seed = 3
-    assert explorer.descents()[0].loss != one.loss
-
-
-# --- a function of one's own ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text, meant", FORMULAS.items())
-def test_a_function_and_its_slopes_are_torchs(text, meant):
-    """`meant` is the same in Python, as torch computes it."""
-    height, slope = function(text)
-    points = np.random.default_rng(1).uniform(0.3, 1.7, (50, 2))
-    x, y = (torch.tensor(axis, requires_grad=True) for axis in points.T)
-    known = {
-        name: getattr(torch, name) for name in ("sin", "cos", "tan", "exp", "log", "sqrt", "abs", "tanh")
-    }
-    expected = eval(meant, {**known, "x": x, "y": y, "pi": math.pi, "e": math.e}) + 0 * x + 0 * y
-    expected.sum().backward()
-    np.testing.assert_allclose(height(*points.T), expected.detach(), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(slope(*points.T), [x.grad, y.grad], rtol=1e-11, atol=1e-12)
-
-
-def written(parts):
-    """Expressions as text that Python reads, too."""
-    signs = st.sampled_from(["+", "-", "*", "/"])
-    return (
-        st.tuples(parts, signs, parts).map(" ".join)
-        | parts.map("({})".format)
-        | parts.map("-{}".format)
-        | st.tuples(parts.map("({})".format), st.integers(0, 3)).map(lambda pair: f"{pair[0]}**{pair[1]}")
-    )
-
-
-@given(
-    st.recursive(st.sampled_from(["x", "y", "2", "0.5", "1e-3", "sin(x)", "-y**2"]), written, max_leaves=12)
-)
-def test_a_function_is_read_as_python_reads_it(text):
-    if len(text) > 200:
-        return
-    known = {"x": np.float64(1.3), "y": np.float64(-0.7), "sin": np.sin}
-    with np.errstate(all="ignore"):
-        try:
-            expected = eval(text, known)
-        except ZeroDivisionError:
-            return
-    np.testing.assert_allclose(function(text)[0](1.3, -0.7), expected, rtol=1e-9, atol=1e-300)
-
-
-@pytest.mark.parametrize("text, words", FAULTY.items())
-def test_a_function_that_cannot_be_read_is_refused_with_the_place(text, words):
-    with pytest.raises(FormulaError) as fault:
-        function(text)
-    assert str(fault.value) == words
-
-
-def test_a_race_on_a_function_of_ones_own():
-    explorer = OptimizerExplorer(
-        surface="own", function="(x-1)^2 + 3y^2 - 7", runs=[{"optimizer": "SGD", "lr": 0.1}], steps=200
-    )
-    assert explorer.start == [-1.5, 1]
-    (descent,) = explorer.descents()
-    assert descent.point == pytest.approx((1, 0)) and descent.loss == pytest.approx(-7)
-    words = explorer.description()
-    assert "Paths over the contours of the function (x−1)^2 + 3y^2 − 7 and their loss curves" in words
-    assert "SGD at 0.1 ends at (1, " in words and words.endswith("with a loss of −7.")
-    explorer.window = ((2, 5), (-1, 1))
-    assert explorer.start == [2.375, 0.5]
-    explorer.function = "log(3 - x)"
-    assert explorer.start == [2.375, 0.5]
-    with explorer.hold_trait_notifications():
-        explorer.window, explorer.function = ((0, 1), (3, 4)), "sqrt(y - 3.9)"
-    assert explorer.start[1] >= 3.9
-    run = {"optimizer": "SGD", "lr": 0.5}
-    gone = OptimizerExplorer(surface="own", function="log(x)", start=(1, 1), runs=[run])
-    assert "SGD at 0.5 diverged or came to where the function is not finite at step" in gone.description()
-
-
 # --- traits ---------------------------------------------------------------------------------------------------------
 
 
@@ -246,15 +120,6 @@ def test_a_race_on_a_function_of_ones_own():
         ("shown", "all", "shown must be a whole number from 0 to 500, got 'all'"),
         ("show_sweep", "yes", "show_sweep"),
         ("lr", 0, "lr must be a number from 0.0001 to 10, got 0"),
-        ("noise", -1, "noise must be a number from 0 to 100, got -1"),
-        ("seed", 1.5, "seed must be a whole number from 0 to 9999, got 1.5"),
-        ("function", 3, "function must be text such as 'x.*', got 3"),
-        ("function", "x +", r"function: An operand is missing after '\+' at position 3."),
-        ("function", "log(x - 9)", "function: The function has no finite value in the window."),
-        ("window", 3, r"window must be two pairs of numbers \(\(x0, x1\), \(y0, y1\)\), got 3"),
-        ("window", ((0, 1), (2, 3, 4)), "window must be two pairs of numbers"),
-        ("window", ((0, 2000), (0, 1)), "window: the high end of x must be a number from -1000 to 1000, got 2000"),
-        ("window", ((0, 1), (1, 1)), "window: y must reach over at least 0.1, got 1 to 1"),
         ("lr", "0.1", "lr must be a number from 0.0001 to 10, got '0.1'"),
         ("runs", [], "runs must be a list of 1 to 4 optimizers, got 0"),
         ("runs", ["SGD"] * 5, "runs must be a list of 1 to 4 optimizers, got 5"),
@@ -281,19 +146,9 @@ def test_a_wrong_value_is_refused_with_a_sentence(name, value, words):
         OptimizerExplorer(**{name: value})
 
 
-def test_a_start_must_be_where_the_function_is_finite():
-    explorer = OptimizerExplorer(surface="own", function="log(x)")
-    before = explorer.start
-    with pytest.raises(
-        traitlets.TraitError, match=r"start must be where the function is finite, got \[-1.0, 1.0\]"
-    ):
-        explorer.start = (-1, 1)
-    assert explorer.start == before == [1.0, 1.0]
-
-
 def test_an_unknown_setting_is_refused():
     with pytest.raises(
-        TypeError, match="does not know speed; it knows function, lr, noise, runs, schedule, seed, show_sweep"
+        TypeError, match="does not know speed; it knows lr, runs, schedule, show_sweep, shown"
     ):
         OptimizerExplorer(speed=3)
 

@@ -51,7 +51,6 @@ STATES = [
     (OptimizerExplorer, dict(), "SGD at 0.001 ends 0.891 away from a minimum and 0.242 above it."),
     (OptimizerExplorer, dict(surface="beale", schedule="step_decay", steps=20), "20 steps, schedule step decay."),
     (OptimizerExplorer, dict(surface="bowl", runs=[dict(optimizer="momentum", lr=10)]), "diverged at step 7;"),
-    (OptimizerExplorer, dict(surface="own", function="log(x) + y^2", noise=1, show_sweep=True), "the function log(x)"),
     (LeNetLive, dict(), "A drawn digit of 28 × 28 pixels and the answers of LeNet-5, layer by layer"),
     (LeNetLive, dict(image=np.zeros((28, 28), int), layer="output"), "An empty drawing"),
     (ArchitectureExplorer, dict(), "The 12 layers of lenet5 as blocks, for images of 32 × 32 pixels and 10 classes:"),

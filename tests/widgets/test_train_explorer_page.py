@@ -349,44 +349,6 @@ def test_slices_end_when_their_time_is_over(visit):
     assert got == [[3, 6, 9, 12, 15, 18], [[0, 0], [36, 9], [72, 18]]]
 
 
-def test_at_a_slow_pace_every_slice_is_one_step_and_the_next_one_waits(visit):
-    got = visit("bare").evaluate(
-        """async (settings) => {
-          const { Session } = await import("./explorers/train.js");
-          const { DIGITS } = await import("./explorers/digits.js");
-          let [waiting, pauses] = [null, []];
-          const session = new Session(() => {}, {
-            slice: 1e9, now: () => 0, later: (work, pause) => { waiting = work; pauses.push(pause); },
-          });
-          session.hear({ digits: DIGITS, look: 0, pace: 500, begin: { id: 1, settings: [settings] }, go: true });
-          const steps = [];
-          for (let slice = 0; slice < 3; slice += 1) { waiting(); steps.push(session.runs[0].step); }
-          session.hear({ pace: 0 });
-          waiting();
-          return [steps, pauses, session.over];
-        }""",
-        DEFAULTS | {"epochs": 1},
-    )
-    assert got == [[1, 2, 3], [500, 500, 500, 500], True]
-
-
-def test_the_speed_is_chosen_while_it_trains_and_reset_takes_it_back(visit):
-    page = visit("brief")
-    speed = page.get_by_label("Speed", exact=True)
-    assert speed.locator("option:checked").inner_text() == "full speed"
-    speed.select_option("2 steps / s")
-    press(page, "Train")
-    page.wait_for_timeout(2500)
-    assert 1 <= state(page)["step"] <= 6
-    speed.select_option("full speed")
-    assert done(page)["step"] == 62
-    speed.select_option("10 steps / s")
-    press(page, "Reset")
-    assert speed.locator("option:checked").inner_text() == "full speed"
-    page.emulate_media(reduced_motion="reduce")
-    assert not speed.is_visible()
-
-
 def test_it_works_from_disk_as_one_module(browser, tmp_path):
     """A page without a server: the module as notebooks get it, digits included, and a worker."""
     held = json.dumps(TrainLive(**BRIEF).state())

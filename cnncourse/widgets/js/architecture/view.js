@@ -8,7 +8,7 @@ class ArchitectureView extends View {
     const watched = Object.fromEntries([...FIRST, "second"].map((name) => [name, "networks"]));
     super(model, {
       name: "architecture", title: "Architecture explorer",
-      watched: { ...watched, opened: "parts", layer: "held", bars: "parts" }, sharing,
+      watched: { ...watched, opened: "parts", layer: "held", bars: "parts" },
     });
     this.known = new Map();
     this.star = null; // the network of the map that is pointed at
@@ -84,11 +84,6 @@ class ArchitectureView extends View {
     Object.assign(this, { star: null, target: 0 });
   }
 
-  /** The fields of the networks that have been shown. */
-  get fields() {
-    return this.controls.filter(({ settings }) => settings).flatMap(({ fields }) => fields);
-  }
-
   // Elements ....................................................................................................
 
   build() {
@@ -96,8 +91,9 @@ class ArchitectureView extends View {
     this.controls = [0, 1].map((which) => new NetworkControls({
       nth: which ? "second" : "", none: which ? "nothing" : null,
       write: (changes) => this.change(which, changes), choose: (name) => this.choose(which, name),
-      more: which ? [this.idea] : [this.ends()],
+      more: which ? [this.idea] : [this.resetButton()],
     }));
+    this.fields = this.controls.flatMap(({ fields }) => fields);
     this.drawn = [0, 1].map((which) => this.buildDrawing(which));
     this.bars = segments({
       label: "Bars show", options: Object.entries(QUANTITIES), onchange: (bars) => this.set({ bars }),

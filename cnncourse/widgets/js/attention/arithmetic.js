@@ -216,8 +216,7 @@ function distanceOf(row, token) {
 
 /** What a state asks for, with the pixels of its picture. */
 function askedOf({ samples, drawing, ...state }) {
-  const rows = { drawing, [YOUR_PICTURE]: state.own ?? drawing }[state.picture];
-  const pixels = rows ? Uint8Array.from(rows.flat()) : decodeBytes(samples[state.picture]);
+  const pixels = state.picture === "drawing" ? Uint8Array.from(drawing.flat()) : decodeBytes(samples[state.picture]);
   return { ...state, pixels };
 }
 

@@ -5,9 +5,9 @@ const PATIENCE = 8; // ms: while one draws, an answer that takes longer waits un
 class AttentionView extends View {
   constructor(model) {
     const watched = {
-      picture: "image", drawing: "image", own: "image", brush: "look", layer: "at", head: "at", patch: "at", numbers: "look",
+      picture: "image", drawing: "image", brush: "look", layer: "at", head: "at", patch: "at", numbers: "look",
     };
-    super(model, { name: "attention", title: "Attention in a Vision Transformer", watched, sharing });
+    super(model, { name: "attention", title: "Attention in a Vision Transformer", watched });
     this.network = decodeNetwork(VIT);
     this.samples = model.get("samples");
     Object.assign(this, { mode: "point", cost: 0, timer: 0, spokenPixel: "", buffer: new PixelBuffer() });
@@ -37,18 +37,6 @@ class AttentionView extends View {
     this.set({ picture: "drawing", drawing: rows });
   }
 
-  /** A picture of one's own → as Fashion-MNIST's are. */
-  clothesIn(picture) {
-    const { gray: square, clear } = graySquare(picture, SIDE);
-    const { gray, inverted } = lightOnDark(square);
-    const steps = [`made ${SIDE} × ${SIDE}`, "gray", clear && "transparent parts white", inverted && "inverted, as its border is light"];
-    return { pixels: gray, side: SIDE, steps: steps.filter(Boolean) };
-  }
-
-  takeOwn(rows) {
-    this.set({ own: rows, picture: YOUR_PICTURE });
-  }
-
   choose(mode) {
     this.mode = mode;
     this.preview = null;
@@ -57,19 +45,13 @@ class AttentionView extends View {
 
   reset() {
     this.mode = "point";
-    this.own.clear();
   }
 
   // Elements ....................................................................................................
 
   build() {
-    this.own = new OwnPicture({
-      model: this.model, spoken: this.spoken, convert: (picture) => this.clothesIn(picture),
-      take: (pixels) => this.takeOwn(inRows(pixels, SIDE)), again: () => this.takeOwn(this.get("own")),
-    });
     return [
       this.buildSamples(),
-      this.own.element,
       this.buildBar(),
       make("div", { class: "x-gaze" },
         this.buildPicture(), this.buildWeights(), this.buildRollout(), this.buildWords(), this.buildMaps(), this.buildAnswer()),
@@ -99,7 +81,7 @@ class AttentionView extends View {
     const layers = Array.from({ length: LAYERS }, (_, index) => [index + 1, index + 1]);
     this.layer = segments({ label: "Layer", options: layers, onchange: (layer) => this.hold({ layer }) });
     this.head = segments({ label: "Head", options: ROWS.map((head) => [head, head]), onchange: (head) => this.hold({ head }) });
-    return make("div", { class: "x-bar" }, this.token.element, this.layer.element, this.head.element, this.ends());
+    return make("div", { class: "x-bar" }, this.token.element, this.layer.element, this.head.element, this.resetButton());
   }
 
   buildPicture() {
@@ -196,7 +178,8 @@ class AttentionView extends View {
   // Pointing ....................................................................................................
 
   rows() {
-    return inRows(askedOf(this.state).pixels, SIDE);
+    const { pixels } = askedOf(this.state);
+    return Array.from({ length: SIDE }, (_, y) => [...pixels.subarray(y * SIDE, (y + 1) * SIDE)]);
   }
 
   onPatchKey(event) {
@@ -282,10 +265,9 @@ class AttentionView extends View {
   }
 
   showControls() {
-    const { picture, own, brush, numbers } = this.asked;
+    const { picture, brush, numbers } = this.asked;
     this.pictureName.textContent = picture === "drawing" ? "your drawing" : picture;
     for (const { name, thumb } of this.thumbs) thumb.setAttribute("aria-pressed", String(name === picture));
-    this.own.show(own, picture === YOUR_PICTURE);
     this.brush.show(brush, null, `${brush} pixels`);
     this.numbers.box.checked = numbers;
   }

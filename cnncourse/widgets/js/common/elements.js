@@ -96,11 +96,11 @@ function check(label, onchange = () => {}) {
 /**
  * A field for a number within `limits()`, a whole one if so wanted. What is not legal is marked while it is typed; when
  * it is left, `fault` says why it does not count, and the number is again what `read()` gives. `refuse(value)` may say
- * why a number within the limits does not count either. A legal one is written at once, or, if `final`, when it is left.
+ * why a number within the limits does not count either.
  */
 class NumberField {
-  constructor({ label, letter = "", limits, whole = false, final = false, step, read, write, fault, refuse = () => "" }) {
-    Object.assign(this, { label, limits, whole, final, read, write, fault, refuse });
+  constructor({ label, letter = "", limits, whole = false, step, read, write, fault, refuse = () => "" }) {
+    Object.assign(this, { label, limits, whole, read, write, fault, refuse });
     const id = uniqueId();
     this.input = make("input", {
       id, type: "number", class: "x-number", step, enterkeyhint: "done", inputmode: whole ? "numeric" : "decimal",
@@ -122,7 +122,7 @@ class NumberField {
     if (!legal && !final) input.setAttribute("aria-invalid", "true");
     this.fault.textContent = legal || !final ? "" : `${rule}. It stays ${format(this.read())}.`;
     if (!legal && final) input.value = this.read();
-    if (legal && (final || !this.final)) this.write(value);
+    if (legal) this.write(value);
   }
 
   /** Show what is held, except to somebody who is typing. */

@@ -33,20 +33,13 @@ function perFrame(work) {
 function announcer(delay = 500) {
   const element = make("div", { class: "x-spoken", role: "status", "aria-live": "polite" });
   let timer = 0;
-  let before = "";
   const say = (sentence) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      const words = `${before} ${sentence}`.trim();
-      before = "";
-      if (element.textContent !== words) element.textContent = words;
+      if (element.textContent !== sentence) element.textContent = sentence;
     }, delay);
   };
-  /** What is said before the next sentence. */
-  const first = (sentence) => {
-    before = sentence;
-  };
-  return { element, say, first, stop: () => clearTimeout(timer) };
+  return { element, say, stop: () => clearTimeout(timer) };
 }
 
 /** Call back when the page, JupyterLab or Colab changes between light and dark. Returns a function that stops it. */
@@ -81,16 +74,14 @@ function watchWidth(element, callback) {
  * frame, follows the theme and the width of its page, and can be taken away. A subclass says
  *
  *   name, title, watched    its name, what it is called, and each name of the model → the part that depends on it
- *   sharing                 what of its state can be said in an address and in Python
  *   build()                 → its elements
  *   answer()                everything that can be computed, and `root.dataset.state`
  *   show()                  everything that can be seen; `outdated` says which of it is not yet
  */
 class View {
-  constructor(model, { name, title, watched, sharing, kept = Object.keys(watched) }) {
-    Object.assign(this, { model, name, title, watched, sharing, preview: null, pinned: false, made: {}, stops: [] });
-    const first = (key) => (model.page ? model.page.initial[key] : model.get(key)); // a page's own, not its address's
-    this.initial = Object.fromEntries(kept.map((key) => [key, first(key)]));
+  constructor(model, { name, title, watched, kept = Object.keys(watched) }) {
+    Object.assign(this, { model, name, title, watched, preview: null, pinned: false, made: {}, stops: [] });
+    this.initial = Object.fromEntries(kept.map((key) => [key, model.get(key)]));
     this.revision = { look: 0, ...Object.fromEntries(Object.values(watched).map((part) => [part, 0])) };
     this.spoken = announcer();
     this.compute = afterEvent(() => this.answer());
@@ -101,7 +92,6 @@ class View {
     const marks = { class: "explorer", role: "group", "aria-label": this.title, "data-explorer": this.name };
     this.root = make("div", marks, ...this.build(), this.spoken.element);
     keepKeys(this.root);
-    this.own?.heed(this.root);
     host.append(this.root);
     for (const [name, part] of Object.entries(this.watched)) {
       const changed = () => {
@@ -190,7 +180,7 @@ class View {
 
   resetButton() {
     const reset = () => {
-      this.player?.reset();
+      this.player?.pause();
       this.preview = null;
       this.pin(false);
       for (const fault of this.root.querySelectorAll(".x-fault")) fault.textContent = "";
@@ -203,12 +193,6 @@ class View {
     const made = button("", reset, attributes);
     made.append(make("span", hidden, "↺"), make("span", { class: "x-word" }, "Reset"));
     return made;
-  }
-
-  /** What an explorer has beside its controls: back to the beginning, and away with its state. */
-  ends() {
-    this.sharer = new Sharer(this);
-    return make("div", { class: "x-ends" }, this.resetButton(), this.sharer.element);
   }
 
   /** What is not in the model goes back to the beginning. */
@@ -228,7 +212,6 @@ class View {
       this.font = getComputedStyle(this.root).fontFamily;
     }
     this.show();
-    this.sharer.show();
   }
 
   /** A blank sheet as large as a canvas is on the screen: in device pixels, or `scaled` in those of the page. */
@@ -246,40 +229,23 @@ class View {
   }
 }
 
-const SPEEDS = [[0.25, "¼×"], [0.5, "½×"], [1, "1×"], [2, "2×"], [4, "4×"]];
-
-/** A button that plays and pauses, and how fast; not there for those who want no motion. */
+/** A button that plays and pauses; not there for those who want no motion. */
 class Player {
   /** `start()` goes to the first step if it is over; `next()` goes on and says whether more follow; `pace()` in ms. */
   constructor({ start, next, pace }) {
     Object.assign(this, { start, next, pace, timer: 0 });
-    this.button = button("", () => (this.timer ? this.pause() : this.play()), { class: "x-button x-play" });
-    const options = SPEEDS.map(([value, text]) => make("option", { value }, text));
-    this.speed = make("select", { class: "x-select x-speed", "aria-label": "Speed", title: "Speed", on: { change: () => this.hasten() } }, ...options);
-    this.element = make("div", { class: "x-player" }, this.button, this.speed);
-    this.reset();
+    this.element = button("", () => (this.timer ? this.pause() : this.play()), { class: "x-button x-play" });
+    this.show();
   }
 
   play() {
     this.start();
-    this.wait();
-    this.show();
-  }
-
-  /** One step after the pause that the speed asks for. */
-  wait() {
-    this.timer = setTimeout(() => {
-      if (this.next()) this.wait();
-      else this.timer = 0;
+    const tick = () => {
+      this.timer = this.next() ? setTimeout(tick, this.pace()) : 0;
       this.show();
-    }, this.pace() / Number(this.speed.value));
-  }
-
-  /** Another speed counts at once: no pause of the old one is waited for. */
-  hasten() {
-    if (!this.timer) return;
-    clearTimeout(this.timer);
-    this.wait();
+    };
+    this.timer = setTimeout(tick, this.pace());
+    this.show();
   }
 
   pause() {
@@ -288,14 +254,9 @@ class Player {
     this.show();
   }
 
-  reset() {
-    this.speed.value = 1;
-    this.pause();
-  }
-
   show() {
     const [icon, word] = this.timer ? ["❚❚", "Pause"] : ["▶", "Play"];
-    if (this.word !== word) this.button.replaceChildren(make("span", hidden, `${icon} `), word);
+    if (this.word !== word) this.element.replaceChildren(make("span", hidden, `${icon} `), word);
     this.word = word;
   }
 

@@ -3,8 +3,6 @@
 
 const DRAWING = "drawing";
 const YOUR_KERNEL = "your own";
-const SMALLEST = 7; // side of a picture of one’s own: at 7 every kernel and padding still fits
-const LARGEST = 128;
 
 // --- arithmetic ---------------------------------------------------------------------------------------------
 

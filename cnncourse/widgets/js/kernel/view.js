@@ -17,9 +17,7 @@ class KernelView extends View {
       layers: "layers", second_kernel: "layers", trace: "point",
     };
     const kept = Object.keys(watched).filter((name) => name !== "photographs");
-    super(model, { name: "kernel", title: "Kernel explorer", watched, kept, sharing });
-    const { [YOUR_PICTURE]: own } = model.get("photographs");
-    this.given = own && { [YOUR_PICTURE]: own };
+    super(model, { name: "kernel", title: "Kernel explorer", watched, kept });
     this.decoded = new Map();
     this.buffers = { input: new PixelBuffer(), output: new PixelBuffer() };
   }
@@ -66,26 +64,10 @@ class KernelView extends View {
     return this.get("step") !== null;
   }
 
-  /** A picture of one's own → gray, and small enough to answer within a frame. */
-  grayIn(picture) {
-    const crop = Math.min(picture.width, picture.height);
-    if (crop < SMALLEST) throw new Unfit(`has ${picture.width} × ${picture.height} pixels; at least ${SMALLEST} × ${SMALLEST} are needed`);
-    const side = Math.min(crop, LARGEST);
-    const { gray, clear } = graySquare(picture, side);
-    const steps = [side < crop && `made ${side} × ${side}`, "gray", clear && "transparent parts white"];
-    return { pixels: gray, side, steps: steps.filter(Boolean) };
-  }
-
-  takeOwn(pixels, side, name) {
-    const entry = { pixels: encodeBytes(pixels), shape: [side, side], title: YOUR_PICTURE, credit: "", alt: `Your picture, ${name}.` };
-    this.setGeometry({ photographs: { ...this.get("photographs"), [YOUR_PICTURE]: entry }, photograph: YOUR_PICTURE });
-  }
-
-  /** A picture of one's own that was not there at first goes. */
-  reset() {
-    this.own.clear();
-    const { [YOUR_PICTURE]: own, ...photographs } = this.get("photographs");
-    this.model.set("photographs", { ...photographs, ...this.given });
+  nameOf(kernel) {
+    const kernels = this.get("kernels");
+    const names = [this.get("kernel_name"), ...Object.keys(kernels)];
+    return names.find((name) => kernels[name] && sameKernel(kernels[name], kernel)) ?? YOUR_KERNEL;
   }
 
   // What a person does ..........................................................................................
@@ -112,7 +94,7 @@ class KernelView extends View {
   }
 
   setKernel(kernel) {
-    this.setGeometry({ kernel, kernel_name: nameOfKernel(this.get("kernels"), kernel, this.get("kernel_name")) });
+    this.setGeometry({ kernel, kernel_name: this.nameOf(kernel) });
   }
 
   setWeight(u, v, weight) {
@@ -199,10 +181,6 @@ class KernelView extends View {
   build() {
     this.picker = choice({ label: "Picture", onchange: (photograph) => this.setGeometry({ photograph }) });
     this.offerPictures();
-    this.own = new OwnPicture({
-      model: this.model, spoken: this.spoken, convert: (picture) => this.grayIn(picture),
-      take: (...picture) => this.takeOwn(...picture),
-    });
     const names = [...Object.keys(this.get("kernels")), YOUR_KERNEL];
     this.namer = choice({
       label: "Kernel", options: names.map((name) => [name, name]), onchange: (name) => this.chooseKernel(name),
@@ -215,8 +193,7 @@ class KernelView extends View {
     this.view = choice({ label: "Show the output", options: VIEWS, onchange: (view) => this.set({ view }) });
     this.formula = make("div", { class: "x-note x-formula" });
     return [
-      make("div", { class: "x-bar" }, this.picker.element, this.namer.element, this.ends()),
-      this.own.element,
+      make("div", { class: "x-bar" }, this.picker.element, this.namer.element, this.resetButton()),
       make("div", { class: "x-panels" },
         this.buildInput(), operator("⋆", "x-star"), this.buildKernel(), operator("="), this.buildOutput()),
       make("div", { class: "x-settings" },

@@ -5,8 +5,6 @@ const SIDE = 28; // pixels of a drawing, as of MNIST's digits
 const MARGIN = 2; // pixels around it: the network reads 32 × 32
 const FIELD = SIDE + 2 * MARGIN;
 const BOX = 20; // pixels of the longer side of a digit of MNIST
-const FINE = 112; // pixels of a side of one's own picture, before its digit is found and made small
-const FAINT = 13; // grays of 255: less is background in one's own picture
 const HALF = 0.5 + 1e-9; // rounding: what lies between two grays goes up, whatever the order of the sums (as in lenet.py)
 const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const NARROW = 520; // CSS pixels: below, the maps stand in twice as many rows
@@ -115,23 +113,34 @@ function forward(network, pixels) {
 
 // --- the drawing, centered as MNIST's digits are ---------------------------------------------------------------
 
+/** The weights that scale a line of `size` pixels to `target`: a triangle as wide as a pixel of the coarser line. */
+function resampling(size, target) {
+  const step = size / target;
+  return Array.from({ length: target }, (_, to) => {
+    const row = Array.from({ length: size }, (_, from) =>
+      Math.max(0, 1 - Math.abs((to + 0.5) * step - (from + 0.5)) / Math.max(1, step)));
+    const total = row.reduce((sum, weight) => sum + weight, 0);
+    return row.map((weight) => weight / total);
+  });
+}
+
 const multiply = (a, b) => a.map((row) => b[0].map((_, j) => row.reduce((sum, value, i) => sum + value * b[i][j], 0)));
 const transposed = (a) => a[0].map((_, j) => a.map((row) => row[j]));
 
-/** The box of the digit scaled to 20 pixels, its center of mass put in the middle: a square → 28 × 28 (Python: center_digit). */
-function center(pixels, side = SIDE) {
+/** The box of the digit scaled to 20 pixels, its center of mass put in the middle (Python: center_digit). */
+function center(pixels) {
   const field = new Uint8Array(SIDE * SIDE);
-  let [top, bottom, left, right] = [side, -1, side, -1];
+  let [top, bottom, left, right] = [SIDE, -1, SIDE, -1];
   pixels.forEach((pixel, index) => {
     if (!pixel) return;
-    const [y, x] = [Math.floor(index / side), index % side];
+    const [y, x] = [Math.floor(index / SIDE), index % SIDE];
     [top, bottom, left, right] = [Math.min(top, y), Math.max(bottom, y), Math.min(left, x), Math.max(right, x)];
   });
   if (bottom < 0) return field;
   const [tall, wide] = [bottom - top + 1, right - left + 1];
   const [height, width] = [tall, wide].map((side) => Math.max(1, Math.floor((side * BOX) / Math.max(tall, wide) + 0.5)));
   const box = Array.from({ length: tall }, (_, y) =>
-    Array.from({ length: wide }, (_, x) => pixels[(top + y) * side + left + x]));
+    Array.from({ length: wide }, (_, x) => pixels[(top + y) * SIDE + left + x]));
   const digit = multiply(multiply(resampling(tall, height), box), transposed(resampling(wide, width)))
     .map((row) => row.map((value) => Math.floor(value + HALF)));
   let [mass, down, across] = [0, 0, 0];
@@ -147,20 +156,6 @@ function center(pixels, side = SIDE) {
     field[(y0 + y) * SIDE + x0 + x] = value;
   }));
   return field;
-}
-
-/** A gray square of one's own → a digit as MNIST has them, 28 × 28, light on dark (Python: own_digit). */
-function ownDigit(square) {
-  const { gray, inverted } = lightOnDark(square);
-  const border = sortedBorder(gray);
-  const [first, third] = [border[border.length >> 2], border[(3 * border.length) >> 2]];
-  const high = Math.max(...gray);
-  const low = Math.min(third + 1.5 * (third - first), (third + high) / 2);
-  if (low === high) throw new Unfit("shows nothing lighter than its border");
-  const stretched = Uint8Array.from(gray, (value) => Math.floor(255 * clamp((value - low) / (high - low), 0, 1) + HALF));
-  const digit = center(stretched.map((value) => (value < FAINT ? 0 : value)), Math.sqrt(gray.length));
-  const most = Math.max(...digit);
-  return { pixels: digit.map((value) => Math.floor((255 * value) / most + HALF)), inverted };
 }
 
 // --- what a unit reads -------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 class LeNetView extends View {
   constructor(model) {
-    const watched = { image: "image", own: "own", centered: "image", brush: "look", layer: "unit", unit: "unit" };
-    super(model, { name: "lenet", title: "LeNet-5, live", watched, sharing });
+    const watched = { image: "image", centered: "image", brush: "look", layer: "unit", unit: "unit" };
+    super(model, { name: "lenet", title: "LeNet-5, live", watched });
     this.network = decodeNetwork(model.get("network"));
     this.samples = model.get("samples").map(decodeBytes);
     this.scales = findScales(this.network, this.samples);
@@ -26,23 +26,8 @@ class LeNetView extends View {
   }
 
   load(digit) {
-    this.set({ image: inRows(this.samples[digit], SIDE) });
-  }
-
-  /** A picture of one's own → the digit in it. */
-  digitIn(picture) {
-    const { gray, clear } = graySquare(picture, FINE);
-    const { pixels, inverted } = ownDigit(gray);
-    const steps = ["gray", clear && "transparent parts white", inverted && "inverted to light on dark"].filter(Boolean);
-    return { pixels, side: SIDE, steps: [...steps, "contrast stretched", "the digit made small and centered as MNIST’s are"] };
-  }
-
-  takeOwn(rows) {
-    this.set({ own: rows, image: rows });
-  }
-
-  reset() {
-    this.own.clear();
+    const pixels = this.samples[digit];
+    this.set({ image: Array.from({ length: SIDE }, (_, y) => [...pixels.subarray(y * SIDE, (y + 1) * SIDE)]) });
   }
 
   // Elements ....................................................................................................
@@ -51,7 +36,6 @@ class LeNetView extends View {
     return [
       make("div", { class: "x-live" }, this.buildPad(), this.buildReceived(), this.buildAnswer()),
       this.buildSamples(),
-      this.buildOwn(),
       this.buildLayers(),
       this.buildUnit(),
     ];
@@ -120,15 +104,6 @@ class LeNetView extends View {
     });
     return group("x-samples", "Digits of MNIST",
       make("span", { class: "x-note" }, "Or take one of MNIST’s test digits:"), make("div", { class: "x-thumbs" }, ...thumbs));
-  }
-
-  buildOwn() {
-    this.own = new OwnPicture({
-      model: this.model, spoken: this.spoken, convert: (picture) => this.digitIn(picture),
-      take: (pixels) => this.takeOwn(inRows(pixels, SIDE)), again: () => this.takeOwn(this.get("own")),
-    });
-    this.own.element.append(this.ends());
-    return this.own.element;
   }
 
   buildLayers() {
@@ -243,8 +218,7 @@ class LeNetView extends View {
   }
 
   show() {
-    const { image, own, look } = this.revision;
-    if (this.outdated("own", own, image)) this.own.show(this.get("own"), String(this.get("image")) === String(this.get("own")));
+    const { image, look } = this.revision;
     if (this.outdated("shades", look)) this.shadeOf = shaderOf(this.palette);
     if (this.outdated("answers", image, look)) {
       this.showControls();

@@ -92,37 +92,11 @@ function moments([beta1, beta2], decay) {
   };
 }
 
-// --- noise: the same numbers in every program ---------------------------------------------------------------
-
-/** 32 bits → 32 others, each of which depends on all: lowbias32. */
-function scrambled(bits) {
-  let mixed = bits ^ (bits >>> 16);
-  mixed = Math.imul(mixed, 0x21f0aaad);
-  mixed ^= mixed >>> 15;
-  mixed = Math.imul(mixed, 0x735a2d97);
-  return (mixed ^ (mixed >>> 15)) >>> 0;
-}
-
-/** Two draws from a standard normal distribution at an address: see cnncourse.widgets.optimizer.normal_pair. */
-function normalPair(seed, step) {
-  const first = scrambled(seed + 0x9e3779b9);
-  const [u, v] = [0, 1].map((which) => (scrambled(first + 2 * step + which) + 0.5) / 2 ** 32);
-  const [radius, angle] = [Math.sqrt(-2 * Math.log(u)), 2 * Math.PI * v];
-  return [radius * Math.cos(angle), radius * Math.sin(angle)];
-}
-
-/** What is added to the gradient of each step, the same for every run; null for none. */
-const noiseOf = ({ noise = 0, seed = 0, steps }) => (noise
-  ? Array.from({ length: steps }, (_, step) => normalPair(seed, step).map((draw) => noise * draw)) : null);
-
-// --- descents -----------------------------------------------------------------------------------------------
-
 /**
- * Follow one run → { xs, ys, losses, count, step, undefinedAt }: `count` points, the start among them, and the step,
- * from 1, whose point was not finite, beyond FAR or without a finite height; null if there was none. That point is not
- * on the path; `undefinedAt` is true if it was near, but where the function, or its slope before, has no finite value.
+ * Follow one run → { xs, ys, losses, count, step }: `count` points, the start among them, and the step, from 1, whose
+ * point was not finite, beyond FAR or without a finite height; null if there was none. That point is not on the path.
  */
-function descend(surface, run, [startX, startY], steps, schedule, noise = null) {
+function descend(surface, run, [startX, startY], steps, schedule) {
   const { height, slope } = surface;
   const rate = makeSchedule(schedule, run.lr, steps);
   const [updateX, updateY] = [UPDATES[run.optimizer](run), UPDATES[run.optimizer](run)];
@@ -131,36 +105,29 @@ function descend(surface, run, [startX, startY], steps, schedule, noise = null) 
   [xs[0], ys[0], losses[0]] = [x, y, height(x, y)];
   for (let index = 0; index < steps; index += 1) {
     const lr = rate(index);
-    let [slopeX, slopeY] = slope(x, y);
-    const sloped = Number.isFinite(slopeX) && Number.isFinite(slopeY);
-    if (noise) [slopeX, slopeY] = [slopeX + noise[index][0], slopeY + noise[index][1]];
-    x = updateX(x, slopeX, lr);
-    y = updateY(y, slopeY, lr);
+    const gradient = slope(x, y);
+    x = updateX(x, gradient[0], lr);
+    y = updateY(y, gradient[1], lr);
     const loss = height(x, y);
-    const near = Math.abs(x) <= FAR && Math.abs(y) <= FAR;
-    if (!(Number.isFinite(loss) && near)) {
-      return { xs, ys, losses, count: index + 1, step: index + 1, undefinedAt: near || !sloped };
+    if (!(Number.isFinite(loss) && Math.abs(x) <= FAR && Math.abs(y) <= FAR)) {
+      return { xs, ys, losses, count: index + 1, step: index + 1 };
     }
     xs[index + 1] = x;
     ys[index + 1] = y;
     losses[index + 1] = loss;
   }
-  return { xs, ys, losses, count: steps + 1, step: null, undefinedAt: false };
+  return { xs, ys, losses, count: steps + 1, step: null };
 }
 
 /** All runs of the settings. */
-function raceAll(settings) {
-  const { start, steps, schedule, runs } = settings;
-  const noise = noiseOf(settings);
-  return runs.map((run) => descend(landOf(settings), run, start, steps, schedule, noise));
+function raceAll({ surface, start, steps, schedule, runs }) {
+  return runs.map((run) => descend(SURFACES[surface], run, start, steps, schedule));
 }
 
-/** The final loss of one run at every rate of SWEEP, with the noise of the race; null where it diverged. */
-function sweep(settings, run) {
-  const { start, steps, schedule } = settings;
-  const [land, noise] = [landOf(settings), noiseOf(settings)];
+/** The final loss of one run at every rate of SWEEP, null where it diverged. */
+function sweep({ surface, start, steps, schedule }, run) {
   return SWEEP.map((lr) => {
-    const { losses, count, step } = descend(land, { ...run, lr }, start, steps, schedule, noise);
+    const { losses, count, step } = descend(SURFACES[surface], { ...run, lr }, start, steps, schedule);
     return step === null ? losses[count - 1] : null;
   });
 }
@@ -169,15 +136,6 @@ function sweep(settings, run) {
 function bestOf(finals) {
   return finals.reduce((best, loss, index) =>
     (loss !== null && (best < 0 || loss < finals[best]) ? index : best), -1);
-}
-
-/** The height from which losses are measured: the minimum, or, where none is known, the lowest one seen so far. */
-function leastOf(settings, results, sweeps) {
-  const { minima, least } = landOf(settings);
-  if (minima.length) return least;
-  let lowest = least;
-  for (const { losses, count } of results) for (let step = 0; step < count; step += 1) lowest = Math.min(lowest, losses[step]);
-  return (sweeps ?? []).flat().reduce((low, loss) => (loss === null ? low : Math.min(low, loss)), lowest);
 }
 
 const pointAt = ({ xs, ys }, index) => [xs[index], ys[index]];

@@ -106,27 +106,18 @@ function toPixels({ window: [[x0, x1], [y0, y1]] }, side) {
   return (x, y) => [(x - x0) * scaleX, (y1 - y) * scaleY];
 }
 
-/** At every pixel of a square, the contours below it, as a number that is whole on a contour; NaN where nothing is. */
-function contourLevels({ height, least: known, minima, window: [[x0, x1], [y0, y1]] }, side) {
-  const heights = new Float64Array(side * side);
+/** At every pixel of a square, the contours below it, as a number that is whole on a contour. */
+function contourLevels({ height, least, window: [[x0, x1], [y0, y1]] }, side) {
+  const levels = new Float32Array(side * side);
   for (let row = 0; row < side; row += 1) {
     const y = y1 - ((row + 0.5) / side) * (y1 - y0);
     for (let column = 0; column < side; column += 1) {
-      const value = height(x0 + ((column + 0.5) / side) * (x1 - x0), y);
-      heights[row * side + column] = Number.isFinite(value) ? value : NaN;
+      const x = x0 + ((column + 0.5) / side) * (x1 - x0);
+      levels[row * side + column] = LEVELS_A_DECADE * Math.log10(Math.max(1e-12, height(x, y) - least));
     }
   }
-  const least = minima.length ? known : heights.reduce((low, value) => (value < low ? value : low), Infinity);
-  const levels = heights.map((value) => LEVELS_A_DECADE * Math.log10(Math.max(1e-12, value - least)));
-  const lowest = highestLevel(levels, minima.length === 0) - LEVELS_A_DECADE * DECADES;
+  const lowest = levels.reduce((top, level) => Math.max(top, level)) - LEVELS_A_DECADE * DECADES;
   return levels.map((level) => level - lowest);
-}
-
-/** The highest level; of a function of one's own, which may have a pole, one that all but a hundredth stay below. */
-function highestLevel(levels, own) {
-  if (!own) return levels.reduce((top, level) => Math.max(top, level));
-  const some = levels.filter((level, index) => index % 7 === 0 && !Number.isNaN(level)).sort();
-  return some[Math.floor(0.99 * (some.length - 1))] ?? 0;
 }
 
 /** The colors between which a landscape lies: low, high, and its contours. */
@@ -142,19 +133,13 @@ function paintLandscape(sheet, surface, finest = 900) {
   const levels = contourLevels(surface, side);
   const [low, high, line] = landColors(sheet.palette);
   const count = LEVELS_A_DECADE * DECADES;
-  const hatch = Math.max(4, Math.round((9 * side) / sheet.width));
   const buffer = new PixelBuffer();
   buffer.resize(side, side);
   for (let row = 0, at = 0; row < side; row += 1) {
     for (let column = 0; column < side; column += 1, at += 1) {
       const value = levels[at];
-      if (Number.isNaN(value)) { // hatched
-        const color = mix(low, line, (row + column) % hatch < hatch / 6 ? 0.8 : 0.08);
-        buffer.pixels[at] = packed(color);
-        continue;
-      }
-      const across = (levels[column + 1 < side ? at + 1 : at] - value) || 0;
-      const down = (levels[row + 1 < side ? at + side : at] - value) || 0;
+      const across = levels[column + 1 < side ? at + 1 : at] - value;
+      const down = levels[row + 1 < side ? at + side : at] - value;
       const steep = Math.max(1e-6, Math.sqrt(across * across + down * down));
       const band = Math.floor(value);
       const part = value - band;
@@ -182,24 +167,15 @@ function paintLandscape(sheet, surface, finest = 900) {
 /** A scale along the left and the lower edge, inside the picture. */
 function paintTicks(sheet, { window: [[x0, x1], [y0, y1]] }) {
   const { context, palette, width: side } = sheet;
-  const gapOf = (length) => {
-    if (length > 3 && length <= 12) return length > 6 ? (length > 10 ? 3 : 2) : 1;
-    const power = 10 ** Math.floor(Math.log10(length / 3));
-    return [1, 2, 5].map((step) => step * power).reverse().find((step) => step <= length / 3);
-  };
+  const gap = x1 - x0 > 6 ? (x1 - x0 > 10 ? 3 : 2) : 1;
   const look = { size: 11, color: css(mix(palette.muted, palette.ink, 0.35)) };
-  const marksOf = (from, to) => {
-    const gap = gapOf(to - from);
-    const first = Math.ceil(from / gap);
-    return Array.from({ length: Math.floor(to / gap) - first + 1 }, (_, index) => (first + index) * gap);
-  };
-  for (const value of marksOf(x0, x1)) {
+  for (let value = Math.ceil(x0 / gap) * gap; value <= x1; value += gap) {
     const x = ((value - x0) / (x1 - x0)) * side;
     if (x < 14 || x > side - 14) continue;
     write(sheet, format(value), x, side - 6, { ...look, align: "center", baseline: "bottom" });
     context.fillRect(Math.round(x), side - 4, 1, 4);
   }
-  for (const value of marksOf(y0, y1)) {
+  for (let value = Math.ceil(y0 / gap) * gap; value <= y1; value += gap) {
     const y = ((y1 - value) / (y1 - y0)) * side;
     if (y < 14 || y > side - 22) continue;
     write(sheet, format(value), 7, y + 1, look);
@@ -226,7 +202,7 @@ function paintMinima({ context, palette, width }, surface) {
 
 function paintPaths(sheet, { settings, results, shown }) {
   const { context, palette, width: side } = sheet;
-  const place = toPixels(landOf(settings), side);
+  const place = toPixels(SURFACES[settings.surface], side);
   // The longest path goes first: where they lie on one another, the others stay visible up to their ends.
   const lengths = results.map(({ xs, ys, count }) => {
     let length = 0;

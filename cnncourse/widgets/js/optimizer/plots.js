@@ -7,10 +7,7 @@ const plotFrame = ({ width, height }, [left, top, right, bottom]) =>
 const curveFrame = (sheet) => plotFrame(sheet, [38, 8, 12, 22]);
 
 /** A loss as the power of ten that it lies above the minimum, and the powers between which a plot shows some. */
-const levelOf = (least, loss) => Math.log10(Math.max(TINY, loss - least));
-/** Levels that decide what a plot shows: the lowest point seen, where no minimum is known, is 0 above itself. */
-const levelsOf = (settings, least, losses) =>
-  losses.filter((loss) => landOf(settings).minima.length || loss > least).map((loss) => levelOf(least, loss));
+const levelOf = ({ least }, loss) => Math.log10(Math.max(TINY, loss - least));
 const levelRange = (first, levels, above) => [
   Math.max(LOWEST, Math.floor(levels.reduce((low, level) => Math.min(low, level), first - 2))),
   Math.min(Math.ceil(first) + above, Math.ceil(levels.reduce((high, level) => Math.max(high, level), first) + 0.05)),
@@ -29,19 +26,20 @@ function paintDecades(sheet, { left, top, width, height }, [low, high]) {
   }
 }
 
-function paintCurves(sheet, { settings, results, shown, least }) {
+function paintCurves(sheet, { settings, results, shown }) {
   const { context, palette } = sheet;
-  const { steps } = settings;
+  const { steps, surface } = settings;
+  const land = SURFACES[surface];
   const frame = curveFrame(sheet);
   const { left, top, width, height } = frame;
-  const levels = levelsOf(settings, least, results.flatMap(({ losses, count }) => [...losses.subarray(0, count)]));
-  const [low, high] = levelRange(levelOf(least, results[0].losses[0]), levels, 3);
+  const levels = results.flatMap(({ losses, count }) => Array.from(losses.subarray(0, count), (loss) => levelOf(land, loss)));
+  const [low, high] = levelRange(levels[0], levels, 3);
   paintDecades(sheet, frame, [low, high]);
   const color = css(palette.muted);
   [0, 0.5, 1].forEach((share) => write(sheet, String(Math.round(share * steps)), left + share * width + (share === 1 ? 6 : 0),
     top + height + 6, { size: 11, color, align: share === 1 ? "right" : "center", baseline: "top" }));
   const across = (step) => left + (step / steps) * width;
-  const down = (loss) => top + ((high - levelOf(least, loss)) / (high - low)) * height;
+  const down = (loss) => top + ((high - levelOf(land, loss)) / (high - low)) * height;
   const box = [left, top - 1, left + width, top + height + 1];
   context.fillStyle = css(palette.ink);
   context.globalAlpha = 0.5;
@@ -62,15 +60,16 @@ function paintCurves(sheet, { settings, results, shown, least }) {
   });
 }
 
-function paintSweep(sheet, { settings, sweeps, least }) {
+function paintSweep(sheet, { settings, sweeps }) {
   const { context, palette } = sheet;
+  const land = SURFACES[settings.surface];
   const frame = plotFrame(sheet, [38, 34, 14, 40]);
   const { left, top, width, height } = frame;
-  const levels = levelsOf(settings, least, sweeps.flat().filter((loss) => loss !== null));
-  const [low, high] = levelRange(levelOf(least, landOf(settings).height(...settings.start)), levels, 2);
+  const levels = sweeps.flat().filter((loss) => loss !== null).map((loss) => levelOf(land, loss));
+  const [low, high] = levelRange(levelOf(land, land.height(...settings.start)), levels, 2);
   paintDecades(sheet, frame, [low, high]);
   const across = (lr) => left + ((Math.log10(lr) + 4) / 5) * width;
-  const down = (loss) => top + ((high - levelOf(least, loss)) / (high - low)) * height;
+  const down = (loss) => top + ((high - levelOf(land, loss)) / (high - low)) * height;
   const look = { size: 11, color: css(palette.muted), align: "center", baseline: "top" };
   for (const lr of [0.0001, 0.001, 0.01, 0.1, 1, 10]) {
     write(sheet, String(lr), across(lr) - (lr === 10 ? 3 : 0), top + height + 6, look);
@@ -98,11 +97,9 @@ function paintSweep(sheet, { settings, sweeps, least }) {
 
 /** The paths, the losses, where everyone stands, and the sweep if it is shown → SVG. */
 function still({ shown, show_sweep: swept, ...settings }) {
-  const { start, steps, schedule, runs } = settings;
-  const land = landOf(settings);
-  const results = raceAll(settings);
-  const sweeps = swept ? runs.map((run) => sweep(settings, run)) : null;
-  const race = { settings, results, sweeps, shown: shown ?? steps, least: leastOf(settings, results, sweeps) };
+  const { surface, start, steps, schedule, runs } = settings;
+  const land = SURFACES[surface];
+  const race = { settings, results: raceAll(settings), shown: shown ?? steps };
   const words = wrapped(verdictOn(race, race.shown), 104);
   const foot = 24 + 340 + 26 + 18 * words.length;
   const paper = new Paper(720, foot + (swept ? 250 : 8));
@@ -111,25 +108,23 @@ function still({ shown, show_sweep: swept, ...settings }) {
   const picture = paper.sheet(0, 24, 340, 340);
   paintLandscape(picture, land, 240);
   paintPaths(picture, race);
-  titlePart(page, 372, 0, 348, `Loss ${aboveText(land)}`);
+  titlePart(page, 372, 0, 348, "Loss above the minimum");
   paintCurves(paper.sheet(372, 24, 348, 218), race);
   const color = css(page.palette.muted);
   const line = (y, cells, look = {}) => cells.forEach((text, index) =>
     write(page, text, [406, 610, 720][index], y, { size: 12.5, align: index ? "right" : "left", ...look }));
-  line(264, [`Step ${race.shown}`, ...standingTitles(land)], { color });
+  line(264, [`Step ${race.shown}`, "loss − min", "distance"], { color });
   runs.forEach((run, index) => {
     const y = 288 + 22 * index;
     paintSwatch(paper.sheet(372, y - 7, 26, 14), index);
     line(y, [named(run), ...standingOf(race, index)]);
   });
   const plan = schedule === "constant" ? "" : `, ${SCHEDULES[schedule]}`;
-  const [formula, more] = [land.formula, `, from ${pairText(start)}${plan}${noiseText(settings)}`];
-  const told = formula.length + more.length > 118 ? `${formula.slice(0, 117 - more.length)}…${more}` : formula + more;
-  write(page, told, 0, 24 + 340 + 12, { size: 11.5, color });
+  write(page, `${land.formula}, from ${pairText(start)}${plan}`, 0, 24 + 340 + 12, { size: 11.5, color });
   words.forEach((text, index) => write(page, text, 0, 24 + 340 + 34 + 18 * index, { size: 12.5 }));
   if (swept) {
-    titlePart(page, 0, foot + 12, 720, `Final loss ${aboveText(land)} against learning rate`);
-    paintSweep(paper.sheet(0, foot + 36, 720, 210), race);
+    titlePart(page, 0, foot + 12, 720, "Final loss against learning rate");
+    paintSweep(paper.sheet(0, foot + 36, 720, 210), { settings, sweeps: runs.map((run) => sweep(settings, run)) });
   }
   return paper.markup();
 }

@@ -2,35 +2,18 @@
 
 const MOST_RUNS = 4;
 const ORDER = ["SGD", "momentum", "Adagrad", "Adam", "RMSprop", "Nesterov", "AdamW"]; // in which they are added
-const RACED = ["surface", "function", "window", "start", "steps", "schedule", "noise", "seed", "runs"];
-
-/** Call `ontap` with a place, in shares of a stage, where a finger touched it and did not swipe. */
-function watchTaps(stage, ontap) {
-  let press = null;
-  stage.addEventListener("pointerdown", (event) => {
-    press = event.pointerType === "touch" && event.isPrimary ? [event.clientX, event.clientY] : null;
-  });
-  stage.addEventListener("pointercancel", () => {
-    press = null; // the page scrolls
-  });
-  stage.addEventListener("pointerup", ({ clientX, clientY }) => {
-    const box = stage.getBoundingClientRect();
-    const tapped = press && Math.hypot(clientX - press[0], clientY - press[1]) < 8;
-    press = null;
-    if (tapped) ontap([(clientY - box.top) / box.height, (clientX - box.left) / box.width]);
-  });
-}
+const RACED = ["surface", "start", "steps", "schedule", "runs"];
 
 class OptimizerView extends View {
   constructor(model) {
     const watched = Object.fromEntries([...RACED, "shown", "show_sweep"].map((name) => [name, "race"]));
-    super(model, { name: "optimizer", title: "Optimizer explorer", watched, sharing });
+    super(model, { name: "optimizer", title: "Optimizer explorer", watched });
     this.racers = [];
     this.swept = new Map();
   }
 
   get surface() {
-    return landOf(this.race.settings);
+    return SURFACES[this.race.settings.surface];
   }
 
   // What a person does ..........................................................................................
@@ -42,29 +25,14 @@ class OptimizerView extends View {
 
   setSurface(surface) {
     this.startFault.textContent = "";
-    this.change({ surface, start: [...landOf({ ...this.state, surface }).start] });
-  }
-
-  /** Another function or another window; the start stays if it can. */
-  setOwn(changes) {
-    const land = landOf({ ...this.state, ...changes });
-    const start = this.get("start");
-    const [[x0, x1], [y0, y1]] = land.window;
-    const stays = start[0] >= x0 && start[0] <= x1 && start[1] >= y0 && start[1] <= y1 && Number.isFinite(land.height(...start));
-    this.startFault.textContent = "";
-    this.change({ ...changes, ...(stays ? {} : { start: [...land.start] }) });
-  }
-
-  setStart(start) {
-    const finite = Number.isFinite(this.surface.height(...start));
-    this.startFault.textContent = finite ? ""
-      : `The function is not finite at ${pairText(start)}. The start stays at ${pairText(this.get("start"))}.`;
-    if (finite) this.change({ start });
+    this.change({ surface, start: [...SURFACES[surface].start] });
   }
 
   hold(point) {
     const { window: sides } = this.surface;
-    this.setStart(point.map((value, axis) => clamp(Math.round(value * 1000) / 1000, ...sides[axis])));
+    const start = point.map((value, axis) => Math.round(clamp(value, ...sides[axis]) * 1000) / 1000);
+    this.startFault.textContent = "";
+    this.change({ start });
   }
 
   setSteps(steps) {
@@ -112,7 +80,7 @@ class OptimizerView extends View {
     this.startFault = make("div", { class: "x-fault", role: "alert" });
     this.player = this.buildPlayer();
     this.landscapes = choice({
-      label: "Landscape", options: [...Object.entries(SURFACES).map(([name, { title }]) => [name, title]), ["own", "Your own"]],
+      label: "Landscape", options: Object.entries(SURFACES).map(([name, { title }]) => [name, title]),
       onchange: (name) => this.setSurface(name),
     });
     this.schedules = choice({
@@ -120,36 +88,19 @@ class OptimizerView extends View {
     });
     this.stepCount = scale({ label: "Steps", values: STEPS, measure: Math.log, oninput: (steps) => this.setSteps(steps) });
     this.scrubber = slider({ label: "Step shown", min: 0, max: 1, oninput: (step) => this.setShown(step) });
-    this.yours = new OwnFunction({
-      read: (name) => this.get(name), write: (changes) => this.setOwn(changes), said: (fault) => this.spoken.say(fault),
-    });
     this.sentence = make("p", { class: "x-sentence" });
     this.cards = make("div", { class: "x-racers" });
     this.adder = button("+ Add an optimizer", () => this.add());
     return [
       make("div", { class: "x-lines" },
         make("div", { class: "x-bar" },
-          this.landscapes.element, this.schedules.element, this.stepCount.element, this.ends()),
-        this.buildNoise(), this.yours.element,
+          this.landscapes.element, this.schedules.element, this.stepCount.element, this.resetButton()),
         make("div", { class: "x-race" }, this.buildLandscape(), this.buildCurves()),
         this.sentence,
         make("div", { class: "x-steps" }, make("div", { class: "x-tools" }, this.player.element), this.scrubber.element),
         make("div", { class: "x-magnifier" }, this.cards),
         this.buildSweep()),
     ];
-  }
-
-  buildNoise() {
-    this.noiseFault = make("div", { class: "x-fault", role: "alert" });
-    this.sigma = scale({
-      label: "Gradient noise σ", values: NOISES, measure: (value) => Math.log(value + 0.003), oninput: (noise) => this.change({ noise }),
-    });
-    this.seed = new NumberField({
-      label: "Seed", limits: () => [0, 9999], whole: true, step: 1, read: () => this.get("seed"),
-      write: (seed) => this.change({ seed }), fault: this.noiseFault,
-    });
-    const note = make("div", { class: "x-note" }, "Each step, σ times a normal draw is added to both slopes: the same for everyone.");
-    return make("div", { class: "x-noise" }, this.sigma.element, this.seed.element, note, this.noiseFault);
   }
 
   buildPlayer() {
@@ -170,37 +121,32 @@ class OptimizerView extends View {
     const { stage } = this.landscape;
     this.handle = make("div", { class: "x-handle", ...hidden });
     stage.append(this.handle);
-    watchTaps(stage, (share) => this.grabbed || this.holdAt(share));
     this.formula = make("span", { class: "x-size" });
-    this.starts = ["x", "y"].map((letter, axis) => new NumberField({
+    this.fields = ["x", "y"].map((letter, axis) => new NumberField({
       label: `Start ${letter}`, step: 0.05, limits: () => this.surface.window[axis], read: () => this.get("start")[axis],
-      write: (value) => this.setStart(this.get("start").map((old, index) => (index === axis ? value : old))),
+      write: (value) => this.change({ start: this.get("start").map((old, index) => (index === axis ? value : old)) }),
       fault: this.startFault,
     }));
-    this.fields = [...this.starts, this.seed, ...this.yours.fields];
-    this.legend = make("span");
     return group("x-panel x-land", "Landscape",
       head("Paths", this.formula),
       stage,
-      make("div", { class: "x-starts" }, ...this.starts.map(({ element }) => element),
-        make("div", { class: "x-note" }, "Drag the ring: every path starts there.", make("br"), this.legend)),
+      make("div", { class: "x-starts" }, ...this.fields.map(({ element }) => element),
+        make("div", { class: "x-note" }, "Drag the ring: every path starts there.", make("br"),
+          "✚ is a minimum. From line to line the height grows 3.2-fold.")),
       this.startFault);
   }
 
   buildCurves() {
     this.curves = makeStage({
-      onpoint: (share, event) => {
-        const { type, pointerType, clientX: x, clientY: y } = event;
-        if (type === "pointerdown") this.press = [x, y];
-        // A finger may be about to scroll the page: it counts once it goes across, and a tap when it ends.
-        const swipe = pointerType === "touch" && Math.abs(x - this.press?.[0]) <= Math.abs(y - this.press?.[1]);
-        if (isPressed(event) && !swipe) this.showAt(share);
+      onpoint: ([, across], event) => {
+        if (!isPressed(event)) return;
+        const { clientWidth, clientHeight } = this.curves.stage;
+        const { left, width } = curveFrame({ width: clientWidth, height: clientHeight });
+        this.setShown(Math.round(clamp((across * clientWidth - left) / width, 0, 1) * this.race.settings.steps));
       },
     });
-    watchTaps(this.curves.stage, (share) => this.showAt(share));
     this.standing = make("div", { class: "x-standing", role: "table", "aria-label": "Where each optimizer is" });
-    this.curvesHead = head("");
-    return group("x-panel x-curves", "Losses", this.curvesHead, this.curves.stage, this.standing);
+    return group("x-panel x-curves", "Losses", head("Loss above the minimum"), this.curves.stage, this.standing);
   }
 
   buildSweep() {
@@ -210,43 +156,28 @@ class OptimizerView extends View {
     this.takeAll = button("Take all the best", () => this.takeBest());
     const caption = make("div", { class: "x-note" },
       "The whole race at 41 rates. Above, a cross where it diverged; below, a tick at each rate chosen now.");
-    this.sweepHead = head("", this.takeAll);
     this.sweepBody = make("div", { class: "x-sweep-body" },
-      this.sweepHead, caption, this.sweepStage.stage, this.bests);
+      head("Final loss against learning rate", this.takeAll), caption, this.sweepStage.stage, this.bests);
     return group("x-magnifier x-sweep", "Learning rates",
       make("div", { class: "x-tools" }, this.adder, this.sweeper.element), this.sweepBody);
   }
 
   // Pointing ....................................................................................................
 
-  /** The mouse moves the start from anywhere; a finger drags the ring: a swipe beside it scrolls the page. */
-  onPoint(share, event) {
-    const down = event.type === "pointerdown";
-    if (down) this.grabbed = event.target === this.handle;
-    const swipe = event.pointerType === "touch" && (down || !this.grabbed);
-    if (isPressed(event) && !swipe) this.holdAt(share);
-  }
-
-  holdAt([down, across]) {
+  onPoint([down, across], event) {
+    if (!isPressed(event)) return;
     const [[x0, x1], [y0, y1]] = this.surface.window;
     const exact = [x0 + across * (x1 - x0), y1 - down * (y1 - y0)];
     this.hold(exact.map((value) => Math.round(value * 100) / 100));
   }
 
-  /** The step at a place of the curves. */
-  showAt([, across]) {
-    const { clientWidth, clientHeight } = this.curves.stage;
-    const { left, width } = curveFrame({ width: clientWidth, height: clientHeight });
-    this.setShown(Math.round(clamp((across * clientWidth - left) / width, 0, 1) * this.race.settings.steps));
-  }
-
   onKey(event) {
-    const [[x0, x1], [y0, y1]] = this.surface.window;
+    const [[x0, x1]] = this.surface.window;
     const [x, y] = this.get("start");
-    const [step, rise] = [(x1 - x0) / 80, (y1 - y0) / 80];
+    const step = (x1 - x0) / 80;
     const point = placeOf(event, {
-      ArrowUp: [x, y + rise], ArrowDown: [x, y - rise], ArrowLeft: [x - step, y], ArrowRight: [x + step, y],
-      PageUp: [x, y + 10 * rise], PageDown: [x, y - 10 * rise], Home: [x0, y], End: [x1, y],
+      ArrowUp: [x, y + step], ArrowDown: [x, y - step], ArrowLeft: [x - step, y], ArrowRight: [x + step, y],
+      PageUp: [x, y + 10 * step], PageDown: [x, y - 10 * step], Home: [x0, y], End: [x1, y],
     });
     if (point) this.hold(point);
   }
@@ -265,19 +196,17 @@ class OptimizerView extends View {
 
   answer() {
     const settings = Object.fromEntries(RACED.map((name) => [name, this.get(name)]));
-    const { steps, runs } = settings;
-    const land = landOf(settings);
+    const { surface, steps, runs } = settings;
     const raced = this.outdated("race", settings);
     const results = raced ? raceAll(settings) : this.race.results;
     this.race = { settings, results, shown: Math.min(steps, this.get("shown") ?? steps) };
     this.race.sweeps = this.get("show_sweep") ? runs.map((run) => this.sweepOf(run)) : null;
-    this.race.least = leastOf(settings, results, this.race.sweeps);
     this.root.dataset.state = JSON.stringify({
       ...settings,
       runs: runs.map((run, index) => {
         const { losses, count, step } = results[index];
         const point = pointAt(results[index], count - 1);
-        const away = land.minima.length ? distance(land, point) : null;
+        const away = distance(SURFACES[surface], point);
         return { ...run, diverged: step !== null, step, point, loss: losses[count - 1], distance: away };
       }),
       shown: this.race.shown,
@@ -297,8 +226,7 @@ class OptimizerView extends View {
     // Everything is painted before anything is written: what is written moves the layout, which painting asks for.
     this.sweepBody.hidden = race.sweeps === null;
     const scaled = { scaled: true };
-    const { surface, function: text, window: sides } = race.settings;
-    if (this.outdated("landscape", surface, surface === "own" && [text, sides], look)) {
+    if (this.outdated("landscape", race.settings.surface, look)) {
       paintLandscape(this.sheet(this.landscape.picture, scaled), this.surface);
     }
     paintPaths(this.sheet(this.landscape.marks, scaled), race);
@@ -310,8 +238,7 @@ class OptimizerView extends View {
   }
 
   showControls() {
-    const { settings: { surface, start, steps, schedule, noise, runs }, shown } = this.race;
-    const known = this.surface.minima.length > 0;
+    const { settings: { surface, start, steps, schedule, runs }, shown } = this.race;
     while (this.racers.length > runs.length) this.racers.pop().element.remove();
     while (this.racers.length < runs.length) {
       const which = this.racers.length;
@@ -325,16 +252,8 @@ class OptimizerView extends View {
     this.landscapes.show(surface);
     this.schedules.show(schedule);
     this.stepCount.show(steps);
-    this.sigma.show(noise);
-    this.yours.element.hidden = surface !== "own";
-    this.yours.show();
     for (const field of this.fields) field.show();
-    this.formula.textContent = known ? this.surface.formula : "";
-    this.legend.textContent = known ? "✚ is a minimum. From line to line the height grows 3.2-fold."
-      : "From line to line the height above the lowest drawn grows 3.2-fold; hatched: not finite.";
-    const above = aboveText(this.surface);
-    this.curvesHead.firstChild.textContent = `Loss ${above}`;
-    this.sweepHead.firstChild.textContent = known ? "Final loss against learning rate" : `Final loss ${above} against learning rate`;
+    this.formula.textContent = this.surface.formula;
     const [across, down] = toPixels(this.surface, 100)(...start);
     this.handle.style.left = `${across}%`;
     this.handle.style.top = `${down}%`;
@@ -360,7 +279,6 @@ class OptimizerView extends View {
 
   showStanding() {
     const cell = (role, ...content) => make("div", { role, class: "x-standing-cell" }, ...content);
-    const land = this.surface;
     const rows = this.rowsFor("standing", (run, index, mark) => {
       const cells = [cell("cell"), cell("cell")];
       const name = make("div", { role: "rowheader", class: "x-standing-name" }, mark, capital(run.optimizer));
@@ -369,13 +287,12 @@ class OptimizerView extends View {
     if (rows) {
       this.rows = rows;
       this.standingStep = cell("columnheader");
-      this.standingTitles = [cell("columnheader"), cell("columnheader")];
+      const titles = [cell("columnheader", "loss − min"), cell("columnheader", "distance")];
       this.standing.replaceChildren(
-        make("div", { class: "x-standing-row x-label", role: "row" }, this.standingStep, ...this.standingTitles),
+        make("div", { class: "x-standing-row x-label", role: "row" }, this.standingStep, ...titles),
         ...rows.map(({ element }) => element));
     }
     this.standingStep.textContent = `Step ${this.race.shown}`;
-    standingTitles(land).forEach((text, column) => (this.standingTitles[column].textContent = text));
     this.rows.forEach(({ cells, element }, index) => {
       element.classList.toggle("is-gone", isGone(this.race.results[index], this.race.shown));
       standingOf(this.race, index).forEach((text, column) => (cells[column].textContent = text));
@@ -383,7 +300,7 @@ class OptimizerView extends View {
   }
 
   showBests() {
-    const { runs, noise } = this.race.settings;
+    const { runs } = this.race.settings;
     const rows = this.rowsFor("bests", (run, index, mark) => {
       const text = make("span", { class: "x-best-text" });
       const label = `Take it: the best rate of optimizer ${index + 1}, ${run.optimizer}`;
@@ -398,7 +315,7 @@ class OptimizerView extends View {
       const best = bestOf(finals);
       const { text, take } = this.bestRows[index];
       const name = capital(runs[index].optimizer);
-      const said = best < 0 ? `${name}: diverged at every rate` : `${name}: best at ${rateText(SWEEP[best])}${noise ? ", with this noise" : ""}`;
+      const said = best < 0 ? `${name}: diverged at every rate` : `${name}: best at ${rateText(SWEEP[best])}`;
       text.textContent = said;
       take.setAttribute("aria-disabled", best < 0 || SWEEP[best] === runs[index].lr);
       return said;

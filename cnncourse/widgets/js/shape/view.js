@@ -33,7 +33,7 @@ class ShapeView extends View {
   constructor(model) {
     const names = ["view", ...GEOMETRY, "step", "show_counts", "in_channels", "out_channels", "groups"];
     const watched = Object.fromEntries(names.map((name) => [name, "settings"]));
-    super(model, { name: "shape", title: "Shape explorer", watched, sharing });
+    super(model, { name: "shape", title: "Shape explorer", watched });
     this.settings = { view: "forward", input: 1, kernel: 1, stride: 1, padding: 0, dilation: 1, output_padding: 0 };
     this.reason = "";
     this.pixel = null; // the pixel that was chosen instead of a window
@@ -136,7 +136,7 @@ class ShapeView extends View {
     });
     this.pointing = make("p", { class: "x-sentence" });
     return [
-      make("div", { class: "x-bar" }, this.preset.element, this.view.element, this.ends()),
+      make("div", { class: "x-bar" }, this.preset.element, this.view.element, this.resetButton()),
       make("div", { class: "x-pair" }, this.panels.input.element, operator("→"), this.panels.output.element),
       this.pointing,
       this.buildSteps(),

@@ -3,13 +3,12 @@
 
 class Session {
   /** `post(report)` is told what has happened, at most every `pause` ms; a slice of work takes about `slice` ms. */
-  constructor(post, { slice, pause = 80, now = () => performance.now(), later = (work, wait) => setTimeout(work, wait) }) {
-    Object.assign(this, { post, slice, pause, now, later, pace: 0, runs: [], going: false, waiting: false });
+  constructor(post, { slice, pause = 80, now = () => performance.now(), later = (work) => setTimeout(work, 0) }) {
+    Object.assign(this, { post, slice, pause, now, later, runs: [], going: false, waiting: false });
   }
 
-  hear({ digits, begin, change, look, go, step, pause, pace }) {
+  hear({ digits, begin, change, look, go, step, pause }) {
     if (pause) this.pause = pause;
-    if (pace !== undefined) this.pace = pace;
     if (digits) this.digits = ["train", "test"].map((split) => decodeDigits(digits, digits[split]));
     if (look !== undefined) this.digit = look;
     if (begin) {
@@ -38,7 +37,7 @@ class Session {
     this.spent += this.now() - from;
   }
 
-  /** A slice of steps, or one at a slow pace, a report if due, and the next slice once messages have been heard. */
+  /** A slice of steps, a report if one is due, and the next slice once messages have been heard. */
   proceed() {
     if (!this.going || this.waiting) return;
     this.waiting = true;
@@ -46,11 +45,11 @@ class Session {
       this.waiting = false;
       if (!this.going) return;
       const end = this.now() + this.slice;
-      do this.advance(); while (!this.pace && !this.over && this.now() < end);
+      do this.advance(); while (!this.over && this.now() < end);
       if (this.over) this.going = false;
       if (this.over || this.now() >= this.due) this.report();
       this.proceed();
-    }, this.pace);
+    });
   }
 
   /** What is new since the last report; after a single step the held-out digits are asked, too. */

@@ -2,15 +2,14 @@
 
 const SPEAK_EVERY = 8000; // ms between sentences while a network trains
 const KEEP_EVERY = 1000; // ms between records
-const PACES = [[500, "2 steps / s"], [100, "10 steps / s"], [0, "full speed"]]; // ms between steps
 
 class TrainView extends View {
   constructor(model) {
     const watched = Object.fromEntries([...SETTINGS, "what_if"].map((name) => [name, "run"]));
-    super(model, { name: "train", title: "A network that learns in the page", watched: { ...watched, digit: "digit" }, sharing });
+    super(model, { name: "train", title: "A network that learns in the page", watched: { ...watched, digit: "digit" } });
     this.held = heldDigits();
     this.buffer = new PixelBuffer();
-    Object.assign(this, { id: 0, begun: false, pace: 0, spokenAt: 0, keptAt: 0 });
+    Object.assign(this, { id: 0, begun: false, spokenAt: 0, keptAt: 0 });
   }
 
   // What a person does ..........................................................................................
@@ -20,7 +19,7 @@ class TrainView extends View {
     if (!this.laborer) {
       this.laborer = new Laborer((report) => this.hear(report));
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches; // then a picture a second
-      this.laborer.tell({ digits: DIGITS, pause: still ? 1000 : 80, pace: this.pace, look: this.get("digit") });
+      this.laborer.tell({ digits: DIGITS, pause: still ? 1000 : 80, look: this.get("digit") });
     }
     const begin = { id: this.id, settings: this.scene.settings };
     this.laborer.tell(this.begun ? message : { begin, look: this.get("digit"), ...message });
@@ -56,12 +55,6 @@ class TrainView extends View {
     }
   }
 
-  setPace(pace) {
-    this.pace = pace;
-    this.laborer?.tell({ pace });
-    this.speeds.show(pace);
-  }
-
   startOver() {
     this.startAnew();
     this.speak("Back at the first weights.");
@@ -69,7 +62,6 @@ class TrainView extends View {
   }
 
   reset() {
-    this.setPace(0);
     this.startAnew();
   }
 
@@ -121,16 +113,13 @@ class TrainView extends View {
     this.whatIf = new WhatIf({
       change: (what_if) => this.set({ what_if }), read: () => settingsOf(this.state)[0], fault: this.fault,
     });
-    this.speeds = choice({ label: "Speed", options: PACES, onchange: (pace) => this.setPace(Number(pace)) });
-    this.speeds.element.classList.add("x-pace");
-    this.speeds.show(this.pace);
     this.progress = make("span", { class: "x-size" });
     this.sentence = make("p", { class: "x-sentence" });
     this.stops.push(() => this.laborer?.end());
     const { lr, ...others } = this.controls;
     return [make("div", { class: "x-training" },
       make("div", { class: "x-go" },
-        make("div", { class: "x-buttons" }, this.trainer, this.stepper, anew, this.ends()), lr.element, this.speeds.element),
+        make("div", { class: "x-buttons" }, this.trainer, this.stepper, anew, this.resetButton()), lr.element),
       group("x-knobs", "Settings", ...Object.values(others).map(({ element }) => element)),
       make("div", { class: "x-said-now" }, this.progress, this.fault, this.sentence),
       this.buildPlots(),
