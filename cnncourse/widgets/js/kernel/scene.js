@@ -81,3 +81,14 @@ function spokenOn(scene, state) {
   const { before, value } = wordsOn(scene, state);
   return isAdding(scene) ? `${before}${value}.` : `${whereIs(scene)}: ${value}. ${fieldWords(scene, state)}`.trim();
 }
+
+/** The layers in numbers: sizes and ranges, the pixel that is traced back, and what it depends on (in the input: its pixels). */
+function layersState({ place: [layer, ...at], pixel, fields, layers }, { padding, second_kernel }) {
+  const there = LAYERS.filter((name) => name in layers);
+  return {
+    second_kernel, shapes: Object.fromEntries(there.map((name) => [name, [layers[name].height, layers[name].width]])),
+    ranges: Object.fromEntries(there.map((name) => [name, extentOf(layers[name])])),
+    layer, point: at, window: pixel.patch, value: pixel.value,
+    fields: { ...fields, input: fields.input.map((index) => index - padding) },
+  };
+}

@@ -326,23 +326,10 @@ class KernelView extends View {
       input_shape: [padded.height - 2 * padding, padded.width - 2 * padding],
       output_shape: [result.height, result.width], point: [at.i, at.j], window: at.patch, value: at.value,
       step, sum: step === null ? at.value : runningSums(at.products)[step], reached: reached.kernel,
-      layers: state.layers ? this.layersState() : null,
+      layers: state.layers ? layersState(this.scene, state) : null,
     });
     if (this.speakPoint) this.spoken.say(spokenOn(this.scene, this.state));
     this.speakPoint = false;
-  }
-
-  /** The layers in numbers: sizes and ranges, the pixel that is traced back, and what it depends on (in the input: its pixels). */
-  layersState() {
-    const { place: [layer, ...at], pixel, fields, layers } = this.scene;
-    const { padding, second_kernel } = this.state;
-    const there = LAYERS.filter((name) => name in layers);
-    return {
-      second_kernel, shapes: Object.fromEntries(there.map((name) => [name, [layers[name].height, layers[name].width]])),
-      ranges: Object.fromEntries(there.map((name) => [name, extentOf(layers[name])])),
-      layer, point: at, window: pixel.patch, value: pixel.value,
-      fields: { ...fields, input: fields.input.map((index) => index - padding) },
-    };
   }
 
   summary() {
